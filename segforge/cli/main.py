@@ -1,0 +1,89 @@
+"""The command `segforge`: finds the verb, runs it, and turns errors into one line and an exit status."""
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from segforge import __version__
+from segforge.cli.parser import CommandParser, HelpFormatter
+from segforge.errors import SegForgeError
+
+COMMANDS = {
+    "plan": "take the fingerprint, plan the experiment, preprocess",
+    "train": "train one fold of one configuration, and validate it",
+    "find-best": "rank what is trained and select the best",
+    "predict": "predict a folder of images with the best",
+    "evaluate": "compare predictions with labels",
+    "demo": "see it all on made-up data, in three minutes",
+}
+"""The verbs in the order in which they are used."""
+
+_EPILOG = """\
+the usual order, for the data set in raw/Dataset004_Name:
+  segforge plan -d 4
+  segforge train 4 3d_fullres 0
+  segforge find-best -d 4
+  segforge predict -i imagesTs -o out
+
+segforge COMMAND --help explains a command.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 1 some cases failed, 2 wrong usage or input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(arguments).parse_args(arguments)
+    _show_messages(debug=options.debug)
+    try:
+        return int(options.run(options) or 0)
+    except SegForgeError as error:
+        if options.debug:
+            raise
+        print(f"segforge: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        if options.debug:
+            raise
+        print("segforge: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _parser(arguments: Sequence[str]) -> CommandParser:
+    """The parser; only the verb that was typed is imported and given its options."""
+    parser = CommandParser(
+        prog="segforge",
+        description="Self-configuring biomedical image segmentation.",
+        epilog=_EPILOG,
+        formatter_class=HelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"segforge {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=CommandParser)
+    typed = next((word for word in arguments if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        verb = verbs.add_parser(name, help=summary, description=summary.capitalize() + ".", formatter_class=HelpFormatter)
+        if name == typed:
+            module = importlib.import_module(f"segforge.cli.{name.replace('-', '_')}")
+            module.add_arguments(verb)
+            _add_common(verb)
+            verb.set_defaults(run=module.run)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("general")
+    group.add_argument("--workspace", metavar="DIR", help="folder with raw/ (default: SEGFORGE_WORKSPACE, else the current folder)")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error (default: one line)")
+
+
+def _show_messages(*, debug: bool) -> None:
+    from segforge.compute.progress import TerminalHandler
+
+    logger = logging.getLogger("segforge")
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    if not any(isinstance(handler, TerminalHandler) for handler in logger.handlers):
+        logger.addHandler(TerminalHandler())
+    logger.propagate = False

@@ -1,0 +1,61 @@
+"""argparse with hints: an unknown option, command or choice is answered with the nearest right one."""
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NoReturn
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help with room for long options."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=110)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that takes no abbreviated options and names the nearest right word for a wrong one."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**{"allow_abbrev": False, **kwargs})  # type: ignore[arg-type]
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # noqa: ANN001, ANN201, D102
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line with a hint and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}{self._hint(message)}\nTry: {self.prog} --help\n")
+
+    def _hint(self, message: str) -> str:
+        if choices := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            return _did_you_mean(choices[1], re.split(r",\s*", choices[2].replace("'", "")))
+        unknown = re.search(r"unrecognized arguments: (-\S+)", message)
+        options = [option for action in self._actions for option in action.option_strings]
+        return _did_you_mean(unknown[1].split("=")[0], options) if unknown else ""
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """Add `--device`."""
+    parser.add_argument(
+        "--device", default="auto", metavar="DEVICE", help="auto, cuda, cuda:N, mps or cpu (default: auto, the fastest there is)"
+    )
+
+
+def add_dataset(parser: argparse._ActionsContainer, *, required: bool, default: str = "") -> None:
+    """Add `-d`."""
+    parser.add_argument("-d", "--dataset", required=required, metavar="DATASET", help=f"number or name of the data set{default}")
+
+
+def path_or_none(value: str | None) -> Path | None:
+    """A path, if one was typed."""
+    return None if value is None else Path(value)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

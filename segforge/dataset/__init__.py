@@ -1,0 +1,1 @@
+"""The raw data set: its description, labels, cases and folds."""

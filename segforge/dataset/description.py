@@ -1,0 +1,74 @@
+"""`dataset.json`: what the channels show and what the label values mean."""
+
+import difflib
+import logging
+from pathlib import Path
+
+from pydantic import ConfigDict, Field
+
+from segforge.compute.documents import Document, read_json
+from segforge.dataset.labels import LabelScheme
+from segforge.errors import SegForgeError
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "dataset.json"
+
+
+class DatasetDescription(Document):
+    """The description of a data set, nnU-Net's keys; keys that it does not know are kept.
+
+    Attributes:
+        channel_names: Channel number to name; the name chooses the normalization.
+        labels: Label name to stored value, or to a list of values (a region).
+        num_training: Training cases (`numTraining` in the file).
+        file_ending: Ending of images and labels, with the dot.
+        regions_class_order: For regions: the value written for each region, later ones over earlier ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", validate_by_name=True, serialize_by_alias=True)
+
+    channel_names: dict[str, str] = Field(min_length=1)
+    labels: dict[str, int | tuple[int, ...]]
+    num_training: int = Field(alias="numTraining", ge=0)
+    file_ending: str = Field(pattern=r"^\.\w+(\.\w+)?$")
+    regions_class_order: tuple[int, ...] | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channel names in the order of their numbers."""
+        return tuple(self.channel_names[str(index)] for index in range(len(self.channel_names)))
+
+    @property
+    def label_scheme(self) -> LabelScheme:
+        """What the label values mean."""
+        return LabelScheme.from_description(self.labels, self.regions_class_order)
+
+
+def read_description(path: Path) -> DatasetDescription:
+    """Read a `dataset.json` and warn of keys that look like misspellings.
+
+    Raises:
+        SegForgeError: If it is missing, no JSON, or says something that cannot be; names the field and the remedy.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise SegForgeError(f"{path} must hold a JSON object with channel_names, labels, numTraining and file_ending.")
+    _warn_of_misspellings(content, path)
+    description = DatasetDescription.parse(content, str(path))
+    expected = [str(index) for index in range(len(description.channel_names))]
+    if sorted(description.channel_names) != sorted(expected):
+        found = ", ".join(description.channel_names)
+        raise SegForgeError(f"{path}: channel_names must be numbered {', '.join(expected)}; found {found}.")
+    try:
+        _ = description.label_scheme
+    except SegForgeError as error:
+        raise SegForgeError(f"{path}: {error}") from error
+    return description
+
+
+def _warn_of_misspellings(content: dict[str, object], path: Path) -> None:
+    known = [field.alias or name for name, field in DatasetDescription.model_fields.items()]
+    for key in content.keys() - set(known):
+        if near := difflib.get_close_matches(key, known, n=1, cutoff=0.8):
+            log.warning("%s: the key %s is not known; did you mean %s?", path, key, near[0])

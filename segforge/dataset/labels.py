@@ -1,0 +1,162 @@
+"""The only place that knows what label values mean: stored values, classes, regions and the ignore label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segforge.errors import SegForgeError
+
+IGNORE = "ignore"
+BACKGROUND = "background"
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One structure that is scored: a label, or a region of several.
+
+    Attributes:
+        name: Its name in `dataset.json`.
+        key: Its name in a summary, in stored values: `1`, or for a label that is given as a list `(1, 2)`, `(2,)`.
+        classes: The classes that belong to it.
+    """
+
+    name: str
+    key: str
+    classes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """Maps the values in label files to consecutive classes and back.
+
+    Classes are numbered in the order of the stored values: background is 0, and the ignore label, if there is one,
+    comes after the last class.
+
+    Attributes:
+        stored_values: The stored value of each class.
+        targets: What is scored, without background; one head each, for plain labels after a head for the background.
+        has_regions: Whether heads may overlap.
+        write_order: For regions: the class that each head writes.
+        ignore_value: The stored value of the ignore label.
+    """
+
+    stored_values: tuple[int, ...]
+    targets: tuple[Target, ...]
+    has_regions: bool = False
+    write_order: tuple[int, ...] = ()
+    ignore_value: int | None = None
+
+    @classmethod
+    def from_description(
+        cls, labels: Mapping[str, int | tuple[int, ...]], regions_class_order: tuple[int, ...] | None = None
+    ) -> "LabelScheme":
+        """The scheme of the `labels` and `regions_class_order` of a `dataset.json`.
+
+        Raises:
+            SegForgeError: If they contradict themselves; names the label.
+        """
+        if labels.get(BACKGROUND) not in (0, (0,)):
+            raise SegForgeError('labels must hold "background": 0.')
+        entries = {name: _as_values(name, value) for name, value in labels.items() if name not in (BACKGROUND, IGNORE)}
+        if not entries:
+            raise SegForgeError("labels must hold at least one label besides background.")
+        has_regions = any(len(values) > 1 for values in entries.values())
+        stored = (0, *sorted({value for values in entries.values() for value in values}))
+        if not has_regions and len(stored) != len(entries) + 1:
+            raise SegForgeError(f"labels must have different values; found {sorted(v[0] for v in entries.values())}.")
+        if stored.count(0) > 1:
+            raise SegForgeError("the value 0 is the background and cannot belong to another label.")
+        targets = tuple(
+            Target(name, str(labels[name]), tuple(stored.index(value) for value in values)) for name, values in entries.items()
+        )
+        return cls(
+            stored_values=stored,
+            targets=targets if has_regions else tuple(sorted(targets, key=lambda target: target.classes)),
+            has_regions=has_regions,
+            write_order=_write_order(regions_class_order, entries, stored) if has_regions else (),
+            ignore_value=_ignore_value(labels, stored),
+        )
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, background included, the ignore label not."""
+        return len(self.stored_values)
+
+    @property
+    def ignore_class(self) -> int | None:
+        """The class number of the ignore label."""
+        return None if self.ignore_value is None else self.classes
+
+    @property
+    def heads(self) -> int:
+        """Number of segmentation heads."""
+        return len(self.targets) if self.has_regions else self.classes
+
+    def to_classes(self, stored: Array) -> Array:
+        """Class numbers of an array of stored values, int8, or int16 for more than 127 classes.
+
+        Raises:
+            SegForgeError: If a value is not among the labels; names such values.
+        """
+        values = np.array([*self.stored_values, *([] if self.ignore_value is None else [self.ignore_value])])
+        order = np.argsort(values)
+        index = np.searchsorted(values, stored, sorter=order).clip(0, len(values) - 1)
+        classes = order[index]
+        wrong = values[classes] != stored
+        if wrong.any():
+            found = np.unique(stored[wrong])
+            shown = ", ".join(f"{value:g}" for value in found[:8]) + (", ..." if len(found) > 8 else "")
+            allowed = ", ".join(str(value) for value in values[:12]) + (", ..." if len(values) > 12 else "")
+            raise SegForgeError(f"holds the label value {shown}, which is not in dataset.json (it has {allowed})")
+        return classes.astype(np.int8 if len(values) <= 128 else np.int16)
+
+    def to_stored(self, classes: Array) -> Array:
+        """Stored values of an array of class numbers, in the smallest integer type that holds all labels."""
+        return np.array(self.stored_values, dtype=_smallest_type(self.stored_values))[classes]
+
+    def classes_from_logits(self, logits: Array) -> Array:
+        """Class numbers from logits of shape `(heads, ...)`: the largest, or for regions each head above 0 in order."""
+        if not self.has_regions:
+            return logits.argmax(0).astype(np.int16)
+        classes = np.zeros(logits.shape[1:], np.int16)
+        for head, written in zip(logits, self.write_order, strict=True):
+            classes[head > 0] = written
+        return classes
+
+
+def _as_values(name: str, value: int | tuple[int, ...]) -> tuple[int, ...]:
+    values = (value,) if isinstance(value, int) else tuple(value)
+    if not values:
+        raise SegForgeError(f"the region {name} is empty; give it at least one label value.")
+    return values
+
+
+def _write_order(
+    order: tuple[int, ...] | None, entries: Mapping[str, tuple[int, ...]], stored: tuple[int, ...]
+) -> tuple[int, ...]:
+    if order is None or len(order) != len(entries):
+        raise SegForgeError(f"regions need regions_class_order with one value for each of {', '.join(entries)}.")
+    if unknown := set(order) - set(stored):
+        raise SegForgeError(f"regions_class_order holds {sorted(unknown)}, which no region contains.")
+    return tuple(stored.index(value) for value in order)
+
+
+def _ignore_value(labels: Mapping[str, int | tuple[int, ...]], stored: tuple[int, ...]) -> int | None:
+    value = labels.get(IGNORE)
+    if value is None:
+        return None
+    if not isinstance(value, int) or value <= max(stored):
+        raise SegForgeError(f"the ignore label must be one integer above all others ({max(stored)}); found {value}.")
+    return value
+
+
+def _smallest_type(values: tuple[int, ...]) -> type[np.integer[Any]]:
+    for kind in (np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32):
+        if np.iinfo(kind).min <= min(values) and max(values) <= np.iinfo(kind).max:
+            return kind
+    return np.int64

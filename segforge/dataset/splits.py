@@ -1,0 +1,132 @@
+"""Cross-validation folds: made by the method, kept in `splits_final.json`, or brought by the user."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, RootModel
+
+from segforge.compute.documents import read_json, to_json
+from segforge.compute.files import write_text
+from segforge.errors import SegForgeError
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "splits_final.json"
+FOLDS = 5
+
+_SEED = 12345
+
+
+class Fold(BaseModel):
+    """The cases that a fold trains on, and those that it is validated on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+
+
+class Splits(RootModel[tuple[Fold, ...]]):
+    """All folds of a data set, in nnU-Net's layout."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def __iter__(self) -> Iterator[Fold]:  # type: ignore[override]
+        return iter(self.root)
+
+    def __len__(self) -> int:
+        return len(self.root)
+
+
+def make_splits(cases: Sequence[str], folds: int = FOLDS) -> Splits:
+    """Random folds, equal to scikit-learn's `KFold(folds, shuffle=True, random_state=12345)` over the sorted cases.
+
+    Raises:
+        SegForgeError: If there are fewer than two cases.
+    """
+    if len(cases) < 2:
+        raise SegForgeError(f"{len(cases)} case cannot be divided into training and validation. Train with fold all.")
+    if len(cases) < folds:
+        log.warning("Only %d cases: %d folds instead of %d.", len(cases), len(cases), folds)
+        folds = len(cases)
+    names = sorted(cases)
+    shuffled = np.arange(len(names))
+    np.random.RandomState(_SEED).shuffle(shuffled)
+    held_out = [set(part.tolist()) for part in np.array_split(shuffled, folds)]
+    return Splits(tuple(_fold(names, part) for part in held_out))
+
+
+def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str]) -> None:
+    """See to it that a data set has folds: those that came with it, else those that are there, else new ones.
+
+    Args:
+        raw: The raw data set's folder, which may hold a `splits_final.json`.
+        preprocessed: The folder that shall have one.
+        cases: The training cases.
+
+    Raises:
+        SegForgeError: If a file is wrong, or the two differ.
+    """
+    brought, kept = raw / FILE_NAME, preprocessed / FILE_NAME
+    if brought.is_file():
+        splits = read_splits(brought, cases)
+        if kept.is_file() and read_splits(kept, cases) != splits:
+            raise SegForgeError(f"{brought} and {kept} differ. Remove the one that is wrong; trained folds belong to the second.")
+        write_splits(kept, splits)
+    elif kept.is_file():
+        new = set(cases) - {case for fold in read_splits(kept, cases) for case in (*fold.train, *fold.val)}
+        if new:
+            log.warning("%s does not know %d new cases; they are in no fold. Remove it to have folds made.", kept, len(new))
+    elif len(cases) > 1:
+        write_splits(kept, make_splits(cases))
+
+
+def read_splits(path: Path, cases: Sequence[str]) -> Splits:
+    """Read a file of folds and check it against the cases of the data set.
+
+    Raises:
+        SegForgeError: If a case is unknown, doubled, or on both sides of a fold.
+    """
+    try:
+        splits = Splits.model_validate(read_json(path))
+    except ValueError as error:
+        raise SegForgeError(f'{path} must be a list of {{"train": [...], "val": [...]}} with case names.') from error
+    if not len(splits):
+        raise SegForgeError(f"{path} has no folds.")
+    for number, fold in enumerate(splits):
+        doubled = [case for case, count in Counter((*fold.train, *fold.val)).items() if count > 1]
+        unknown = sorted({*fold.train, *fold.val} - set(cases))
+        if doubled or unknown or not fold.train:
+            problem = f"{doubled[0]} twice" if doubled else f"the unknown case {unknown[0]}" if unknown else "no training case"
+            raise SegForgeError(f"{path}: fold {number} has {problem}. Correct the file, or remove it to have folds made.")
+    return splits
+
+
+def write_splits(path: Path, splits: Splits) -> None:
+    """Write the folds whole, in nnU-Net's layout."""
+    write_text(path, to_json(splits.model_dump(mode="json")), durable=True)
+
+
+def fold_cases(splits: Splits, fold: int | str, cases: Sequence[str]) -> Fold:
+    """The cases of a fold: its number, or `all` for training and validation on everything.
+
+    A number beyond the last fold gives a random 80:20 split of its own.
+    """
+    if fold == "all":
+        return Fold(train=tuple(sorted(cases)), val=tuple(sorted(cases)))
+    number = int(fold)
+    if number < len(splits):
+        return splits.root[number]
+    names = sorted(cases)
+    chosen = np.random.RandomState(_SEED + number).choice(len(names), int(len(names) * 0.8), replace=False)
+    return _fold(names, set(range(len(names))) - set(chosen.tolist()))
+
+
+def _fold(names: list[str], held_out: set[int]) -> Fold:
+    return Fold(
+        train=tuple(name for index, name in enumerate(names) if index not in held_out),
+        val=tuple(name for index, name in enumerate(names) if index in held_out),
+    )

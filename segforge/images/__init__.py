@@ -1,0 +1,1 @@
+"""Image files to arrays with their geometry, and back."""

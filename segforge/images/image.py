@@ -1,0 +1,64 @@
+"""An image in memory: voxels in array order, and where they lie in the world."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels of an image lie; 2D images have one slice.
+
+    Attributes:
+        shape: Voxels along (z, y, x).
+        spacing: Voxel size along (z, y, x) in mm.
+        origin: World position (x, y, z) of the first voxel's centre in mm, ITK's axes (left, posterior, superior).
+        direction: Row-major 3x3 matrix from the array's (x, y, z) axes to the world's.
+        is_2d: Whether the file holds a plane, not a volume.
+        header: The NIfTI header that the numbers came from, so that a NIfTI file on this grid carries the very same bits.
+    """
+
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = IDENTITY
+    is_2d: bool = False
+    header: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Image:
+    """Voxels `(C, Z, Y, X)` with their geometry."""
+
+    array: Array
+    geometry: Geometry
+
+
+def geometry_difference(first: Geometry, second: Geometry, tolerance: float = 1e-3) -> str | None:
+    """How two grids differ, in words with both values, or None if they agree.
+
+    Args:
+        first: One grid.
+        second: The other.
+        tolerance: Largest difference of spacing, origin (in voxels) and direction that still counts as equal.
+    """
+    if first.shape != second.shape:
+        return f"shape {first.shape} against {second.shape}"
+    if not np.allclose(first.spacing, second.spacing, rtol=tolerance, atol=0):
+        return f"spacing {_rounded(first.spacing)} against {_rounded(second.spacing)}"
+    voxel = min(first.spacing)
+    if not np.allclose(first.origin, second.origin, rtol=0, atol=tolerance * voxel):
+        return f"origin {_rounded(first.origin)} against {_rounded(second.origin)}"
+    if not np.allclose(first.direction, second.direction, rtol=0, atol=tolerance):
+        return f"direction {_rounded(first.direction)} against {_rounded(second.direction)}"
+    return None
+
+
+def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(round(value, 4) for value in values)

@@ -1,0 +1,1 @@
+"""From images and trained networks to label maps on the images' own grids."""

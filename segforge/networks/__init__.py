@@ -1,0 +1,1 @@
+"""Networks from their description, their weights on disk, and the folder that a model is."""

@@ -1,0 +1,51 @@
+"""The only builder of networks: from their description, whoever trained them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from segforge import plugins
+from segforge.networks.checkpoint import load_weights
+from segforge.planning.architecture import ArchitectureSpec
+
+NETWORKS = {
+    "plain_unet": "segforge.networks.unet:UNet",
+    "residual_encoder_unet": "segforge.networks.unet:ResidualEncoderUNet",
+}
+
+
+def build(spec: ArchitectureSpec, *, seed: int = 0) -> nn.Module:
+    """Build a network with fresh weights, which are a function of the seed alone.
+
+    Raises:
+        SegForgeError: If the network's name is unknown; gives the nearest.
+    """
+    kind = plugins.find("networks", spec.network, NETWORKS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: nn.Module = kind(spec)
+    return network
+
+
+def build_for_inference(spec: ArchitectureSpec, weights: Mapping[str, Tensor], source: str) -> nn.Module:
+    """Build a network with trained weights that gives one output and never learns.
+
+    Args:
+        spec: The network.
+        weights: By name.
+        source: Where they come from, for messages.
+
+    Raises:
+        SegForgeError: If the weights do not fit.
+    """
+    network = build(spec)
+    load_weights(network, weights, source)
+    if hasattr(network, "deep_supervision"):
+        network.deep_supervision = False  # type: ignore[assignment]
+    return network.eval().requires_grad_(False)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trained numbers."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,120 @@
+"""Checkpoints as safetensors: weights, optimizer state, and everything else as JSON in the header."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from segforge.compute.documents import Document, NanFloat
+from segforge.compute.files import whole_file
+from segforge.errors import SegForgeError
+from segforge.planning.architecture import ArchitectureSpec
+
+_HEADER = "segforge"
+_DIGEST = "digest"
+_NETWORK = "network."
+_OPTIMIZER = "optimizer."
+
+
+class CheckpointFacts(Document):
+    """What a checkpoint says of itself.
+
+    Attributes:
+        version: Version of this schema.
+        configuration: Name of the configuration.
+        fold: Fold number, or `all`.
+        architecture: The network.
+        epoch: Completed epochs.
+        losses: Losses of the training steps that were done in the epoch after those.
+        ema: Moving average of the pseudo-Dice, NaN before the first epoch.
+        best_ema: The highest so far.
+        mirror_axes: Spatial axes that were mirrored in training, and may be in prediction.
+        threads: CPU threads of the training; with the same number a resumed run gives the same bytes.
+    """
+
+    version: Literal[1] = 1
+    configuration: str
+    fold: str
+    architecture: ArchitectureSpec
+    epoch: int
+    losses: tuple[float, ...] = ()
+    ema: NanFloat
+    best_ema: NanFloat
+    mirror_axes: tuple[int, ...]
+    threads: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training's state: weights by name, optimizer tensors by name, facts."""
+
+    weights: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    facts: CheckpointFacts
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint whole and flushed to disk."""
+    tensors = {_NETWORK + name: tensor for name, tensor in checkpoint.weights.items()}
+    tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
+    tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    header = {_HEADER: json.dumps(checkpoint.facts.model_dump(mode="json")), _DIGEST: _digest(tensors)}
+    with whole_file(path, durable=True) as temporary:
+        save_file(tensors, temporary, header)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU and compare its hash.
+
+    Raises:
+        SegForgeError: If the file is missing, damaged, or not SegForge's.
+    """
+    if not path.is_file():
+        raise SegForgeError(f"{path} is missing.")
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
+        facts = json.loads(header[_HEADER])
+    except KeyError as error:
+        raise SegForgeError(f"{path} is not a checkpoint of SegForge.") from error
+    except Exception as error:
+        raise SegForgeError(f"{path} is damaged: {error}.") from error
+    if _digest(tensors) != header.get(_DIGEST):
+        raise SegForgeError(f"{path} is damaged: its content does not fit its hash.")
+    return Checkpoint(
+        weights={name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)},
+        optimizer={name.removeprefix(_OPTIMIZER): tensor for name, tensor in tensors.items() if name.startswith(_OPTIMIZER)},
+        facts=CheckpointFacts.parse(facts, str(path)),
+    )
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Copy weights into a network that has exactly these names and shapes.
+
+    Raises:
+        SegForgeError: If a name or shape differs, or a weight is not finite.
+    """
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise SegForgeError(f"The weights in {source} do not fit the network: {str(error).splitlines()[1].strip()}") from error
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise SegForgeError(f"The weights {name} in {source} hold NaN or infinity.")
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(memoryview(tensor.contiguous().view(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()

@@ -1,0 +1,109 @@
+"""From the raw cases of a data set to its fingerprint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
+from segforge.dataset.cases import Case, RawDataset, read_case_classes, read_case_image
+from segforge.dataset.description import DatasetDescription
+from segforge.errors import CasesFailed
+from segforge.images.crop import bounding_box, nonzero_mask
+from segforge.images.image import Array
+from segforge.planning.fingerprint import Fingerprint, IntensityProperties
+
+_DRAWS = 10**8  # foreground voxels drawn from the whole data set, per channel
+_SEED = 1234
+
+
+@dataclass(frozen=True)
+class _CaseFacts:
+    """What one case adds to the fingerprint; per channel the distinct foreground values drawn, and how often each."""
+
+    spacing: tuple[float, float, float]
+    shape_after_crop: tuple[int, int, int]
+    relative_size: float
+    intensities: list[tuple[Array, Array]]
+
+
+def extract_fingerprint(dataset: RawDataset, factory: ExecutorFactory, resources: Resources) -> Fingerprint:
+    """Read every case and gather shapes, spacings and foreground intensities, as METHOD says for nnU-Net's fingerprint.
+
+    Raises:
+        CasesFailed: If cases could not be read; names each with its reason.
+    """
+    draws = _DRAWS // len(dataset.cases)
+    tasks = [Task(case.id, _case_facts, (case, dataset.description, draws)) for case in dataset.cases]
+    outcome = run_all(factory, tasks, resources=resources, description="fingerprint")
+    if outcome.failures:
+        raise CasesFailed("\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items())))
+    facts = [outcome.results[case.id] for case in dataset.cases]
+    channels = range(len(dataset.description.channels))
+    return Fingerprint(
+        spacings=tuple(case.spacing for case in facts),
+        shapes_after_crop=tuple(case.shape_after_crop for case in facts),
+        foreground_intensity_properties_per_channel={
+            str(channel): _properties([case.intensities[channel] for case in facts]) for channel in channels
+        },
+        median_relative_size_after_cropping=float(np.median([case.relative_size for case in facts])),
+    )
+
+
+def _case_facts(case: Case, description: DatasetDescription, draws: int) -> _CaseFacts:
+    image = read_case_image(case, description)
+    classes = read_case_classes(case, image, description.label_scheme)[0]
+    box = bounding_box(nonzero_mask(image.array))
+    foreground = classes[box.slices] > 0
+    random = np.random.RandomState(_SEED)  # the same for every case, running on from channel to channel
+    z, y, x = box.shape
+    return _CaseFacts(
+        spacing=image.geometry.spacing,
+        shape_after_crop=(z, y, x),
+        relative_size=foreground.size / classes.size,
+        intensities=[_drawn_values(channel[box.slices][foreground], draws, random) for channel in image.array],
+    )
+
+
+def _drawn_values(values: Array, draws: int, random: np.random.RandomState) -> tuple[Array, Array]:
+    """Distinct values and counts of `draws` draws with replacement: far fewer numbers than the draws themselves."""
+    if not len(values):
+        return values, np.zeros(0, np.int64)
+    counts = np.bincount(random.randint(0, len(values), draws), minlength=len(values))
+    return _merged(values, counts)
+
+
+def _merged(values: Array, counts: Array) -> tuple[Array, Array]:
+    order = np.argsort(values, kind="stable")
+    begin = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)
+    return values[order][begin], np.add.reduceat(counts[order], begin)
+
+
+def _properties(drawn: Sequence[tuple[Array, Array]]) -> IntensityProperties:
+    values = np.concatenate([values for values, _ in drawn])
+    counts = np.concatenate([counts for _, counts in drawn])
+    values, counts = values[counts > 0], counts[counts > 0]
+    if not len(values):
+        names = IntensityProperties.model_fields
+        return IntensityProperties.model_validate(dict.fromkeys(names, float("nan")))
+    values, counts = _merged(values, counts)
+    exact = values.astype(np.float64)
+    total = counts.sum()
+    mean = float((exact * counts).sum() / total)
+    return IntensityProperties(
+        max=float(values[-1]),
+        mean=mean,
+        median=_quantile(exact, counts, 0.5),
+        min=float(values[0]),
+        percentile_00_5=_quantile(exact, counts, 0.005),
+        percentile_99_5=_quantile(exact, counts, 0.995),
+        std=float(np.sqrt((counts * (exact - mean) ** 2).sum() / total)),
+    )
+
+
+def _quantile(values: Array, counts: Array, share: float) -> float:
+    """Linearly interpolated quantile of sorted values that occur `counts` times each."""
+    ends = np.cumsum(counts)
+    position = share * (ends[-1] - 1)
+    below, above = (float(values[np.searchsorted(ends, index, side="right")]) for index in (np.floor(position), np.ceil(position)))
+    return below + (above - below) * float(position - np.floor(position))

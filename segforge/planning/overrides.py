@@ -1,0 +1,130 @@
+"""The user's settings against the data set: what cannot work is refused, with the reason and the nearest that works."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from segforge.dataset.description import DatasetDescription
+from segforge.errors import SegForgeError
+from segforge.planning.architecture import Axes
+from segforge.planning.drafts import Draft, Subject
+from segforge.planning.fingerprint import Fingerprint
+from segforge.planning.fitting import PatchFit
+from segforge.planning.network import MOST_FEATURES
+from segforge.planning.presets import SMALLEST_BATCH
+from segforge.planning.settings import PlannerSettings
+from segforge.planning.spacing import Vector
+
+
+def check_data(fingerprint: Fingerprint, description: DatasetDescription) -> None:
+    """Fingerprint and description must be of one data set, and shapes and spacings positive."""
+    channels, described = len(fingerprint.intensities), len(description.channel_names)
+    if channels != described:
+        raise SegForgeError(
+            f"The fingerprint has {channels} channels, dataset.json names {described}. Extract the fingerprint again."
+        )
+    spacings, shapes = np.array(fingerprint.spacings), np.array(fingerprint.shapes_after_crop)
+    wrong = np.flatnonzero(~(np.isfinite(spacings) & (spacings > 0) & (shapes > 0)).all(axis=1))
+    if wrong.size:
+        case = int(wrong[0])
+        raise SegForgeError(
+            f"Case {case + 1} of the fingerprint has spacing {_listed(fingerprint.spacings[case])} mm and shape "
+            f"{_listed(fingerprint.shapes_after_crop[case])}; all must be positive. Correct the image and extract it again."
+        )
+
+
+def check_spacing(spacing: Vector | None, fingerprint: Fingerprint) -> None:
+    """A target spacing must leave the median case at least a voxel per axis, and single slices as they are."""
+    if spacing is None:
+        return
+    spacings, shapes = np.array(fingerprint.spacings), np.array(fingerprint.shapes_after_crop)
+    extent = np.median(spacings * shapes, axis=0).tolist()
+    single = (shapes == 1).all(axis=0).tolist()
+    works = tuple(
+        size if alone or round(size / value) < 1 else value for value, size, alone in zip(spacing, extent, single, strict=True)
+    )
+    if works != tuple(spacing):
+        raise SegForgeError(
+            f"spacing {_listed(spacing)} mm must leave at least one voxel along each axis, and single slices as they are; the "
+            f"median case is {_listed(extent)} mm long. The nearest that works is {_listed(works)}."
+        )
+
+
+def check_for_subject(settings: PlannerSettings, subject: Subject) -> None:
+    """Patch size and features must suit the dimensions of the data set."""
+    if settings.patch_size is not None and len(settings.patch_size) == 3 and not subject.has_volumes:
+        in_plane = [size for axis, size in enumerate(settings.patch_size) if axis != subject.grid.transpose[0]]
+        raise SegForgeError(
+            f"patch_size {_listed(settings.patch_size)} has three axes, but the images are 2D. Give two: {_listed(in_plane)}."
+        )
+    most = MOST_FEATURES[3 if subject.has_volumes else 2]
+    if settings.features is not None and settings.features > most:
+        raise SegForgeError(
+            f"features {settings.features} exceed the {most} that a stage may have. The nearest that works is {most}."
+        )
+
+
+def given_patch(patch_size: Axes | None, order: Axes, dimensions: int) -> Axes | None:
+    """The user's patch in transposed axis order, if it is meant for configurations of that many dimensions."""
+    if patch_size is None or len(patch_size) != dimensions:
+        return None
+    return tuple(patch_size[axis] for axis in order) if dimensions == 3 else patch_size
+
+
+def check_draft(
+    name: str, draft: Draft, settings: PlannerSettings, subject: Subject, refit: Callable[[Sequence[float]], PatchFit]
+) -> None:
+    """The user's patch and batch must fit the network and the card.
+
+    Args:
+        name: Name of the configuration.
+        draft: What became of them.
+        settings: What the user asked for.
+        subject: The data set.
+        refit: Makes another patch fit, for the nearest that works.
+    """
+    fit, order = draft.fit, subject.grid.transpose if len(draft.spacing) == 3 else (0, 1)
+    if settings.batch_size is not None and not fit.fits:
+        largest = draft.batch.by_memory
+        remedy = f"The largest that does is {largest}." if largest >= SMALLEST_BATCH else "None does: allow more memory."
+        patch = _listed(_stored(fit.topology.patch_size, order))
+        raise SegForgeError(
+            f"{name}: batch_size {settings.batch_size} does not fit even with patches of {patch} voxels. {remedy}"
+        )
+    wanted = given_patch(settings.patch_size, order, len(draft.spacing))
+    if wanted is None or wanted == fit.topology.patch_size:
+        return
+    nearest = _nearest(wanted, fit.start.divisor, refit)
+    remedy = f"The nearest that works is {_listed(_stored(nearest, order))}." if nearest else "None does: allow more memory."
+    raise SegForgeError(f"{name}: patch_size {_listed(_stored(wanted, order))} {_reason(draft, wanted, order)}. {remedy}")
+
+
+def _reason(draft: Draft, wanted: Axes, order: Axes) -> str:
+    if draft.fit.start.patch_size != wanted:
+        return f"is not divisible by {_listed(_stored(draft.fit.start.divisor, order))}, the strides of its network"
+    times = draft.fit.start_estimate * draft.fitted_batch / draft.budget.batch_size / draft.budget.estimate
+    return f"does not fit on the card: a batch of {draft.fitted_batch} takes {times:.1f} times the memory asked for"
+
+
+def _nearest(wanted: Axes, divisor: Axes, refit: Callable[[Sequence[float]], PatchFit]) -> Axes | None:
+    """Of the patches around the wanted one, each made to fit, the one with the least change."""
+    around = itertools.product(
+        *((max(size // step, 1) * step, math.ceil(size / step) * step) for size, step in zip(wanted, divisor, strict=True))
+    )
+    fits = [fit for patch in around if (fit := refit(patch)).fits]
+    return min((fit.topology.patch_size for fit in fits), key=lambda patch: _change(patch, wanted), default=None)
+
+
+def _change(patch: Axes, wanted: Axes) -> float:
+    return sum(abs(math.log(new / old)) for new, old in zip(patch, wanted, strict=True))
+
+
+def _stored(values: Axes, order: Axes) -> Axes:
+    """Values in transposed order, back in the order of the stored axes."""
+    return tuple(values[order.index(axis)] for axis in range(len(values)))
+
+
+def _listed(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)

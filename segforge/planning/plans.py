@@ -1,0 +1,139 @@
+"""The plans of an experiment: the contract that preprocessing, training and inference read."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from segforge.compute.documents import Document
+from segforge.errors import SegForgeError
+from segforge.planning.architecture import ArchitectureSpec
+from segforge.planning.fingerprint import IntensityProperties
+
+
+class NormalizationSpec(Document):
+    """How one image channel is normalized.
+
+    Attributes:
+        name: Registry name of the normalization.
+        use_mask: Whether only the non-zero region is normalized.
+    """
+
+    name: str
+    use_mask: bool = False
+
+
+class ResamplingSpec(Document):
+    """How cases are brought to the target spacing.
+
+    Attributes:
+        enabled: False leaves every case on its own grid.
+        image_order: For images.
+        label_order: For each label's 0/1 volume.
+        logits_order: For predicted logits.
+    """
+
+    enabled: bool = True
+    image_order: int = Field(default=3, ge=0, le=3)
+    label_order: int = Field(default=1, ge=0, le=1)
+    logits_order: int = Field(default=1, ge=0, le=3)
+
+
+class Configuration(Document):
+    """One way to train on the data set; 2D configurations have two entries per axis list, without the slice axis.
+
+    Attributes:
+        data: Name of the folder of preprocessed data; configurations with the same data share it.
+        spacing: Target spacing in mm, transposed axis order.
+        median_shape: Median shape of the cases at that spacing, in voxels.
+        patch_size: Network input in voxels.
+        batch_size: Patches per training step.
+        batch_dice: Whether Dice sums run over the batch instead of each sample.
+        normalization: One entry per image channel.
+        resampling: Whether and with which spline orders cases are resampled.
+        architecture: The network.
+        previous_stage: The configuration whose prediction is a further input (cascade).
+    """
+
+    data: str
+    spacing: tuple[float, ...]
+    median_shape: tuple[float, ...]
+    patch_size: tuple[int, ...]
+    batch_size: int = Field(ge=1)
+    batch_dice: bool
+    normalization: tuple[NormalizationSpec, ...]
+    resampling: ResamplingSpec = ResamplingSpec()
+    architecture: ArchitectureSpec
+    previous_stage: str | None = None
+
+    @model_validator(mode="after")
+    def _patch_fits_the_network(self) -> Self:
+        for name in ("spacing", "median_shape", "patch_size"):
+            if len(getattr(self, name)) != self.dimensions:
+                raise ValueError(f"{name} has {len(getattr(self, name))} axes, the network has {self.dimensions}")
+        divisor = self.architecture.divisor
+        if any(size < 1 or size % step for size, step in zip(self.patch_size, divisor, strict=True)):
+            raise ValueError(f"patch_size {list(self.patch_size)} must be divisible by the network's strides, {list(divisor)}")
+        return self
+
+    @property
+    def dimensions(self) -> int:
+        """2 or 3."""
+        return self.architecture.dimensions
+
+
+class Plans(Document):
+    """What `segforge plan` decides for a data set.
+
+    Attributes:
+        version: Version of this schema.
+        name: Name of the plans.
+        dataset: Folder name of the data set.
+        planner: Name of the planner that made them.
+        gpu_memory: Memory in GB that a training may fill.
+        transpose_forward: Axis order in which everything is computed, as indices into the stored axes.
+        original_median_spacing: Median spacing of the cases in mm, transposed.
+        original_median_shape: Median shape after cropping in voxels, transposed.
+        intensities: Foreground intensities of the data set, one entry per image channel.
+        configurations: The ways to train, by name.
+    """
+
+    version: Literal[1] = 1
+    name: str
+    dataset: str
+    planner: str
+    gpu_memory: float
+    transpose_forward: tuple[int, int, int]
+    original_median_spacing: tuple[float, float, float]
+    original_median_shape: tuple[float, float, float]
+    intensities: tuple[IntensityProperties, ...]
+    configurations: dict[str, Configuration]
+
+    @model_validator(mode="after")
+    def _axes_are_a_permutation(self) -> Self:
+        if sorted(self.transpose_forward) != [0, 1, 2]:
+            raise ValueError(f"transpose_forward {list(self.transpose_forward)} must hold 0, 1 and 2 once each")
+        return self
+
+    @property
+    def transpose_backward(self) -> tuple[int, int, int]:
+        """The axis order that undoes `transpose_forward`."""
+        first, second, third = (self.transpose_forward.index(axis) for axis in range(3))
+        return first, second, third
+
+    def configuration(self, name: str) -> Configuration:
+        """The configuration of that name.
+
+        Raises:
+            SegForgeError: If there is none; names those that there are.
+        """
+        try:
+            return self.configurations[name]
+        except KeyError:
+            known = ", ".join(self.configurations)
+            raise SegForgeError(f"The plans {self.name} have no configuration {name}. They have: {known}.") from None
+
+
+def plans_path(preprocessed: Path, name: str) -> Path:
+    """File of the plans `name` of a data set's preprocessed folder."""
+    return preprocessed / "plans" / f"{name}.json"

@@ -1,0 +1,73 @@
+"""What a user may decide about the plans instead of the planner."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from segforge.errors import SegForgeError
+from segforge.planning.presets import SMALLEST_BATCH
+
+_NAME = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class PlannerSettings:
+    """The options of `segforge plan`; what is None, the planner decides.
+
+    Attributes:
+        planner: Name of a preset, ours or nnU-Net's.
+        gpu_memory: Memory in GB that a training may fill; None is the preset's.
+        name: Name of the plans; None is the preset's name.
+        features: Channels of the first stage.
+        blocks: Convolutions or residual blocks of each encoder stage; the last entry repeats, entries
+            beyond the last stage are left out.
+        batch_size: Patches per training step, in all configurations.
+        patch_size: In voxels, (z, y, x) in stored axis order for the 3D configurations, or (y, x) for 2d.
+        spacing: Target spacing in mm, (z, y, x) in stored axis order.
+        transpose: Whether the axis of largest spacing becomes the first.
+        resampling: Whether cases are resampled to a common spacing.
+
+    Raises:
+        SegForgeError: If a value cannot work for any data set; says what can.
+    """
+
+    planner: str = "default"
+    gpu_memory: float | None = None
+    name: str | None = None
+    features: int | None = None
+    blocks: tuple[int, ...] | None = None
+    batch_size: int | None = None
+    patch_size: tuple[int, ...] | None = None
+    spacing: tuple[float, ...] | None = None
+    transpose: bool = True
+    resampling: bool = True
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_lists()
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise SegForgeError(
+                f"The plans' name {self.name!r} cannot be part of a folder name: use letters and digits, with single '.', '_' "
+                "or '-' between them."
+            )
+        if self.spacing is not None and not self.resampling:
+            raise SegForgeError("A spacing has no effect where nothing is resampled: leave out --spacing or --no-resampling.")
+
+    def _check_numbers(self) -> None:
+        if self.gpu_memory is not None and not 0 < self.gpu_memory < math.inf:
+            raise SegForgeError(f"gpu_memory {self.gpu_memory:g} must be a positive number of GB, such as 8.")
+        if self.features is not None and self.features < 1:
+            raise SegForgeError(f"features {self.features} must be at least 1.")
+        if self.batch_size is not None and self.batch_size < SMALLEST_BATCH:
+            raise SegForgeError(
+                f"batch_size {self.batch_size} must be at least {SMALLEST_BATCH}: the last third of each batch is centred on "
+                f"foreground, the rest is not. The nearest that works is {SMALLEST_BATCH}."
+            )
+
+    def _check_lists(self) -> None:
+        if self.blocks is not None and (not self.blocks or min(self.blocks) < 1):
+            raise SegForgeError(f"blocks {list(self.blocks)} must be one or more numbers, each at least 1.")
+        if self.patch_size is not None and (len(self.patch_size) not in (2, 3) or min(self.patch_size) < 1):
+            raise SegForgeError(f"patch_size {list(self.patch_size)} must be z y x (3D) or y x (2D), each at least 1 voxel.")
+        if self.spacing is not None and (len(self.spacing) != 3 or not all(0 < value < math.inf for value in self.spacing)):
+            raise SegForgeError(f"spacing {list(self.spacing)} must be z y x, each a positive number of mm.")

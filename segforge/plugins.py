@@ -1,0 +1,45 @@
+"""From a name to the class behind it: ours, those of installed packages (entry points), and PACKAGE:CLASS where allowed."""
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from segforge.errors import SegForgeError
+
+
+def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = False) -> Any:
+    """The object that is registered under a name.
+
+    Args:
+        kind: What it is, in the plural: `networks`; installed packages register theirs in the entry-point group `segforge.KIND`.
+        name: The name in a plan, a setting or on the command line.
+        ours: SegForge's own names and where each lies, `package.module:attribute`; imported only when asked for.
+        allow_path: Whether `package.module:attribute` is accepted as a name. Only for what a user typed, never for files.
+
+    Raises:
+        SegForgeError: If there is no such name; gives the nearest one and how to add others.
+    """
+    if name in ours:
+        return _load(kind, ours[name])
+    theirs = {point.name: point for point in entry_points(group=f"segforge.{kind}")}
+    if name in theirs:
+        try:
+            return theirs[name].load()
+        except Exception as error:
+            raise SegForgeError(f"The plug-in {name} ({theirs[name].value}) cannot be loaded: {error}.") from error
+    if allow_path and ":" in name:
+        return _load(kind, name)
+    known = [*ours, *theirs]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    raise SegForgeError(f"{name} is not among the {kind} here; {hint} Others come with a package that registers segforge.{kind}.")
+
+
+def _load(kind: str, location: str) -> Any:
+    module, _, attribute = location.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SegForgeError(f"{location} cannot be loaded from the {kind}: {error}.") from error

@@ -1,0 +1,1 @@
+"""Raw cases to normalized, resampled arrays in a store that trainings map into memory."""

@@ -1,0 +1,148 @@
+"""One raw case to what the network sees: transposed, cropped, normalized, resampled; and the way back."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segforge.compute.documents import Document
+from segforge.dataset.labels import LabelScheme
+from segforge.images.crop import Box, bounding_box, filled, nonzero_mask
+from segforge.images.grid import new_shape
+from segforge.images.image import Geometry, Image
+from segforge.planning.plans import Configuration, Plans
+from segforge.preprocessing.locations import draw_locations
+from segforge.preprocessing.normalization import find_normalization
+from segforge.preprocessing.resampling import Resampling
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, int, int]
+
+OUTSIDE = -1
+"""Label of voxels outside the non-zero region."""
+
+
+class CaseProperties(Document):
+    """What leads from a preprocessed case back to its original grid; axes are transposed unless said.
+
+    Attributes:
+        stored_shape: Voxels per axis of the original file, stored axes.
+        stored_spacing: Spacing of the original file in mm, stored axes.
+        origin: As in `Geometry`.
+        direction: As in `Geometry`.
+        is_2d: As in `Geometry`.
+        header: As in `Geometry`, base64.
+        spacing: Spacing of the case in mm.
+        shape: Voxels per axis before cropping.
+        crop_begin: First voxel of the crop.
+        crop_end: The voxel after its last.
+        new_shape: Voxels per axis after resampling.
+    """
+
+    stored_shape: Shape
+    stored_spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    direction: tuple[float, ...]
+    is_2d: bool
+    header: str | None
+    spacing: tuple[float, float, float]
+    shape: Shape
+    crop_begin: Shape
+    crop_end: Shape
+    new_shape: Shape
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of the original file."""
+        header = None if self.header is None else base64.b64decode(self.header)
+        return Geometry(self.stored_shape, self.stored_spacing, self.origin, self.direction, self.is_2d, header)
+
+    @property
+    def box(self) -> Box:
+        """The crop."""
+        return Box(self.crop_begin, self.crop_end)
+
+
+@dataclass(frozen=True)
+class PreprocessedCase:
+    """What training and inference use of a case.
+
+    Attributes:
+        image: `(C, Z, Y, X)` float32.
+        classes: `(1, Z, Y, X)` int8 or int16, -1 outside the non-zero region; None without a label map.
+        locations: Voxels `(k, 3)` of each structure that occurs, by its key.
+        properties: The way back to the original grid.
+    """
+
+    image: Array
+    classes: Array | None
+    locations: dict[str, npt.NDArray[np.int32]]
+    properties: CaseProperties
+
+
+class Preprocessor:
+    """Preprocesses cases for one configuration of a plan."""
+
+    def __init__(self, plans: Plans, configuration: Configuration, labels: LabelScheme) -> None:
+        """Look up the normalizations.
+
+        Raises:
+            SegForgeError: If a normalization is unknown.
+        """
+        self._plans = plans
+        self._configuration = configuration
+        self._labels = labels
+        self._normalizations = [find_normalization(spec.name) for spec in configuration.normalization]
+
+    def __call__(self, image: Image, classes: Array | None = None) -> PreprocessedCase:
+        """Preprocess a case.
+
+        Args:
+            image: The case as read.
+            classes: Its class map `(1, Z, Y, X)`, or None.
+        """
+        order = self._plans.transpose_forward
+        channels = image.array.transpose(0, *(axis + 1 for axis in order))
+        nonzero = nonzero_mask(channels)
+        box = bounding_box(nonzero)
+        channels = channels[(slice(None), *box.slices)]
+        cropped = None if classes is None else classes[0].transpose(order)[box.slices]
+        inside = filled(nonzero[box.slices])
+        resampling, properties = self._geometry(image.geometry, nonzero.shape, box)
+        normalized = self._normalized(channels, inside if cropped is None else inside | (cropped > 0))
+        new_image = resampling.image(normalized, self._configuration.resampling.image_order)
+        new_classes = None
+        if cropped is not None:
+            marked = np.where((cropped == 0) & ~inside, OUTSIDE, cropped).astype(cropped.dtype)
+            new_classes = resampling.labels(marked, self._configuration.resampling.label_order)[None]
+        locations = {} if new_classes is None else draw_locations(new_classes[0], self._labels.targets)
+        return PreprocessedCase(np.ascontiguousarray(new_image, np.float32), new_classes, locations, properties)
+
+    def _normalized(self, channels: Array, inside: npt.NDArray[np.bool_]) -> Array:
+        specs = self._configuration.normalization
+        result = np.empty(channels.shape, np.float32)
+        for index, (normalize, spec) in enumerate(zip(self._normalizations, specs, strict=True)):
+            channel = np.ascontiguousarray(channels[index])
+            result[index] = normalize(channel, inside if spec.use_mask else None, self._plans.intensities[index])
+        return result
+
+    def _geometry(self, geometry: Geometry, shape: tuple[int, ...], box: Box) -> tuple[Resampling, CaseProperties]:
+        order = self._plans.transpose_forward
+        z, y, x = (geometry.spacing[axis] for axis in order)
+        target = self._configuration.spacing if self._configuration.dimensions == 3 else (z, *self._configuration.spacing)
+        resampling = Resampling.between(box.shape, new_shape(box.shape, (z, y, x), target), (z, y, x), target)
+        return resampling, CaseProperties(
+            stored_shape=geometry.shape,
+            stored_spacing=geometry.spacing,
+            origin=geometry.origin,
+            direction=geometry.direction,
+            is_2d=geometry.is_2d,
+            header=None if geometry.header is None else base64.b64encode(geometry.header).decode(),
+            spacing=(z, y, x),
+            shape=(shape[0], shape[1], shape[2]),
+            crop_begin=(box.begin[0], box.begin[1], box.begin[2]),
+            crop_end=(box.end[0], box.end[1], box.end[2]),
+            new_shape=resampling.new_shape,
+        )

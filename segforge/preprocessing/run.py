@@ -1,0 +1,113 @@
+"""Preprocesses a whole data set: only what is missing or changed, in parallel, each case read once."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from segforge.compute.documents import to_json
+from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
+from segforge.compute.files import remove_leftovers
+from segforge.dataset.cases import Case, RawDataset, read_case_classes, read_case_image
+from segforge.dataset.description import DatasetDescription
+from segforge.dataset.labels import LabelScheme
+from segforge.errors import CasesFailed, SegForgeError
+from segforge.planning.plans import Configuration, Plans
+from segforge.preprocessing.preprocessor import Preprocessor
+from segforge.preprocessing.store import CaseStore
+
+log = logging.getLogger(__name__)
+
+_CODE_VERSION = 1  # raised whenever the same plan gives other arrays
+
+
+@dataclass(frozen=True)
+class _Output:
+    """One data folder that cases go to, and how."""
+
+    folder: Path
+    configuration: Configuration
+    recipe: str
+
+
+def preprocess_dataset(
+    dataset: RawDataset,
+    plans: Plans,
+    configurations: list[str],
+    folder: Path,
+    factory: ExecutorFactory,
+    resources: Resources,
+) -> int:
+    """Bring the data folders of some configurations up to date.
+
+    Args:
+        dataset: The raw data set.
+        plans: The plans.
+        configurations: Names of the configurations.
+        folder: The data set's preprocessed folder.
+        factory: Opens an executor.
+        resources: Its workers.
+
+    Returns:
+        Number of cases that had to be preprocessed.
+
+    Raises:
+        CasesFailed: If some cases failed; names each with its reason. The others are done.
+    """
+    labels = dataset.description.label_scheme
+    chosen = {plans.configuration(name).data: plans.configuration(name) for name in configurations}
+    outputs = [_Output(folder / data, configuration, _recipe(plans, configuration, labels)) for data, configuration in chosen.items()]
+    tasks = []
+    for output in outputs:
+        _tidy(output.folder, dataset)
+    for case in dataset.cases:
+        due = [output for output in outputs if not CaseStore(output.folder).is_current(case.id, output.recipe, _files(case))]
+        if due:
+            tasks.append(Task(case.id, _preprocess_case, (case, dataset.description, plans, due)))
+    if len(tasks) < len(dataset.cases):
+        log.info("%d of %d cases are preprocessed already.", len(dataset.cases) - len(tasks), len(dataset.cases))
+    outcome = run_all(factory, tasks, resources=resources, description="preprocessing")
+    if outcome.failures:
+        reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
+        raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} cases failed, the others are done:\n{reasons}")
+    return len(tasks)
+
+
+def _preprocess_case(case: Case, description: DatasetDescription, plans: Plans, outputs: list[_Output]) -> None:
+    image = read_case_image(case, description)
+    labels = description.label_scheme
+    classes = read_case_classes(case, image, labels)
+    for output in outputs:
+        try:
+            preprocessed = Preprocessor(plans, output.configuration, labels)(image, classes)
+        except SegForgeError as error:
+            raise SegForgeError(f"{case.images[0]} {error}") from error
+        CaseStore(output.folder).write(case.id, preprocessed, output.recipe, _files(case))
+
+
+def _files(case: Case) -> list[Path]:
+    assert case.label is not None
+    return [*case.images, case.label]
+
+
+def _tidy(folder: Path, dataset: RawDataset) -> None:
+    """Remove what killed processes left, and cases that are no longer in the raw data set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    store = CaseStore(folder)
+    for case in set(store.cases()) - {case.id for case in dataset.cases}:
+        store.remove(case)
+
+
+def _recipe(plans: Plans, configuration: Configuration, labels: LabelScheme) -> str:
+    """Hash of everything that a preprocessed case depends on besides its raw files."""
+    parts = {
+        "code": _CODE_VERSION,
+        "transpose": plans.transpose_forward,
+        "spacing": configuration.spacing,
+        "normalization": [spec.model_dump() for spec in configuration.normalization],
+        "resampling": configuration.resampling.model_dump(),
+        "intensities": [properties.model_dump() for properties in plans.intensities],
+        "labels": [labels.stored_values, labels.ignore_value, [(target.key, target.classes) for target in labels.targets]],
+    }
+    return hashlib.sha256(to_json(parts).encode()).hexdigest()

@@ -1,0 +1,7 @@
+"""Read patches -> augmented batches, as tensor operations on the device that trains."""
+
+from segforge.training.augmentation.geometry import centre_offset
+from segforge.training.augmentation.parameters import AugmentationParameters
+from segforge.training.augmentation.pipeline import Augmentation, BatchTransform, NoAugmentation
+
+__all__ = ["Augmentation", "AugmentationParameters", "BatchTransform", "NoAugmentation", "centre_offset"]

@@ -1,0 +1,110 @@
+"""Dice plus cross-entropy, over classes or over regions, with the ignored voxels left out, at every resolution."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segforge.dataset.labels import LabelScheme
+from segforge.training.schedule import deep_supervision_weights
+
+_SMOOTH = 1e-5
+
+
+class SegmentationLoss(nn.Module):
+    """The loss of METHOD, section 5: -Dice + cross-entropy, weighted over the resolutions."""
+
+    def __init__(self, labels: LabelScheme, *, batch_dice: bool) -> None:
+        """Choose the form.
+
+        Args:
+            labels: Gives the heads, the regions and the ignore label.
+            batch_dice: Whether Dice sums run over the batch instead of each sample.
+        """
+        super().__init__()
+        self._labels = labels
+        self._batch_dice = batch_dice
+
+    def forward(self, outputs: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:
+        """The loss, a scalar float32.
+
+        Args:
+            outputs: Logits `(B, heads, ...)`, or a list of them, the highest resolution first.
+            target: Class map `(B, ...)` at the highest resolution, values 0 to the ignore class.
+        """
+        if isinstance(outputs, Tensor):
+            outputs = [outputs]
+        weights = deep_supervision_weights(len(outputs))
+        total = outputs[0].new_zeros((), dtype=torch.float32)
+        for logits, weight in zip(outputs, weights, strict=True):
+            if weight:
+                total = total + weight * self.at_one_resolution(logits.float(), resized_target(target, logits.shape[2:]))
+        return total
+
+    def at_one_resolution(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The loss of logits `(B, heads, ...)` float32 against a class map `(B, ...)`."""
+        annotated = None if self._labels.ignore_class is None else target != self._labels.ignore_class
+        if self._labels.has_regions:
+            return self._over_regions(logits, target, annotated)
+        return self._over_classes(logits, target, annotated)
+
+    def _over_classes(self, logits: Tensor, target: Tensor, annotated: Tensor | None) -> Tensor:
+        log_probabilities = functional.log_softmax(logits, 1)
+        index = target.long()
+        if annotated is None:
+            entropy = functional.nll_loss(log_probabilities, index)
+        else:
+            summed = functional.nll_loss(log_probabilities, index, ignore_index=self._labels.classes, reduction="sum")
+            entropy = summed / annotated.sum().clamp(min=1)
+        probabilities = log_probabilities.exp()
+        members = ((probabilities[:, k], target == k) for k in range(1, self._labels.classes))
+        return entropy - self._mean_dice(members, annotated)
+
+    def _over_regions(self, logits: Tensor, target: Tensor, annotated: Tensor | None) -> Tensor:
+        regions = region_maps(target, self._labels)
+        if annotated is None:
+            entropy = functional.binary_cross_entropy_with_logits(logits, regions.to(logits.dtype))
+        else:
+            each = functional.binary_cross_entropy_with_logits(logits, regions.to(logits.dtype), reduction="none")
+            entropy = (each * annotated[:, None]).sum() / annotated.sum().clamp(min=1)
+        members = zip(logits.sigmoid().unbind(1), regions.unbind(1), strict=True)
+        return entropy - self._mean_dice(members, annotated)
+
+    def _mean_dice(self, members: Iterable[tuple[Tensor, Tensor]], annotated: Tensor | None) -> Tensor:
+        """Mean soft Dice over (samples and) structures; each member is a probability and a truth `(B, ...)`."""
+        axes = None if self._batch_dice else 1
+        dice = []
+        for probability, truth in members:
+            if annotated is not None:
+                probability, truth = probability * annotated, truth & annotated
+            overlap = _sum(probability * truth, axes)
+            total = _sum(probability, axes) + _sum(truth.float(), axes)
+            dice.append((2 * overlap + _SMOOTH) / (total + _SMOOTH))
+        return torch.stack(dice).mean()
+
+
+def resized_target(target: Tensor, size: Sequence[int]) -> Tensor:
+    """A class map `(B, ...)` at another size: each voxel takes the value at floor((i + 0.5) * in / out)."""
+    if tuple(target.shape[1:]) == tuple(size):
+        return target
+    for axis, (old, new) in enumerate(zip(target.shape[1:], size, strict=True), start=1):
+        index = ((torch.arange(new) * 2 + 1) * old) // (2 * new)
+        target = target.index_select(axis, index.to(target.device))
+    return target
+
+
+def region_maps(target: Tensor, labels: LabelScheme) -> Tensor:
+    """One boolean map per region, `(B, heads, ...)`, from a class map `(B, ...)`."""
+    maps = []
+    for region in labels.targets:
+        member = target == region.classes[0]
+        for other in region.classes[1:]:
+            member = member | (target == other)
+        maps.append(member)
+    return torch.stack(maps, 1)
+
+
+def _sum(values: Tensor, axes: int | None) -> Tensor:
+    """Sum over everything, or over all axes but the first."""
+    return values.sum() if axes is None else values.flatten(1).sum(1)

@@ -1,0 +1,123 @@
+"""Reads the boxes of coming batches from the preprocessed cases, in threads, ahead of the training."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from segforge.preprocessing.preprocessor import OUTSIDE, PreprocessedCase
+from segforge.training.augmentation import AugmentationParameters, BatchTransform, centre_offset
+from segforge.training.sampler import Position, Sampler
+
+Array = npt.NDArray[Any]
+
+_THREADS = 2
+_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What was read for one step: per sample image `(C, ...)` and labels `(...)`, and what augmentation shall do."""
+
+    images: list[Tensor]
+    labels: list[Tensor]
+    parameters: AugmentationParameters
+
+
+class Reader:
+    """Makes batches; batch number n is a function of (seed, purpose, n), whichever thread reads it."""
+
+    def __init__(
+        self,
+        cases: Mapping[str, PreprocessedCase],
+        sampler: Sampler,
+        transform: BatchTransform,
+        *,
+        batch_size: int,
+        seed: int,
+        purpose: int,
+    ) -> None:
+        """Set what to read.
+
+        Args:
+            cases: The cases that the sampler draws from.
+            sampler: Draws positions.
+            transform: Draws the augmentation, which tells how large a box each sample needs.
+            batch_size: Samples per batch.
+            seed: Of the training.
+            purpose: A number that keeps the draws of training and validation apart.
+        """
+        self._cases = cases
+        self._sampler = sampler
+        self._transform = transform
+        self._batch_size = batch_size
+        self._seed = seed
+        self._purpose = purpose
+
+    def read(self, number: int) -> Batch:
+        """Read one batch into memory."""
+        random = np.random.default_rng((self._seed, self._purpose, number))
+        positions = self._sampler.draw(random)
+        parameters = self._transform.draw(random, self._batch_size)
+        boxes = zip(positions, self._transform.source_sizes(parameters), strict=True)
+        samples = [self._sample(position, size) for position, size in boxes]
+        images, labels = zip(*samples, strict=True)
+        return Batch(list(images), list(labels), parameters)
+
+    @contextmanager
+    def ahead(self, numbers: Sequence[int]) -> Iterator[Iterator[Batch]]:
+        """Lend an iterator over batches that are read a few ahead; an error while reading comes up in its place."""
+        with ThreadPoolExecutor(_THREADS) as threads:
+            try:
+                yield self._in_order(threads, deque(numbers))
+            finally:
+                threads.shutdown(wait=True, cancel_futures=True)
+
+    def _in_order(self, threads: ThreadPoolExecutor, numbers: deque[int]) -> Iterator[Batch]:
+        under_way: deque[Future[Batch]] = deque()
+        while numbers or under_way:
+            while numbers and len(under_way) < _AHEAD:
+                under_way.append(threads.submit(self.read, numbers.popleft()))
+            yield under_way.popleft().result()
+
+    def _sample(self, position: Position, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """The box of `size` in the centre of the initial patch at `position`; 2D sizes are one slice thick."""
+        initial = self._transform.initial_patch_size
+        offset = centre_offset(initial, size)
+        thick = (0,) * (3 - len(size)) + offset, (1,) * (3 - len(size)) + size
+        corner = tuple(low + shift for low, shift in zip(position.corner, thick[0], strict=True))
+        case = self._cases[position.case]
+        assert case.classes is not None
+        image = cut(case.image, corner, thick[1], 0)
+        labels = cut(case.classes, corner, thick[1], OUTSIDE)[0]
+        if len(size) == 2:
+            image, labels = image[:, 0], labels[0]
+        return torch.from_numpy(image), torch.from_numpy(labels)
+
+
+def cut(array: Array, corner: Sequence[int], size: Sequence[int], outside: float) -> Array:
+    """Copy a box out of `(C, Z, Y, X)`; what lies beyond the border has the value `outside`.
+
+    Args:
+        array: The volume, in memory or mapped.
+        corner: First voxel of the box; may be negative.
+        size: Voxels of the box.
+        outside: Value beyond the border.
+    """
+    result = np.full((array.shape[0], *size), outside, array.dtype)
+    source, target = [slice(None)], [slice(None)]
+    for low, length, limit in zip(corner, size, array.shape[1:], strict=True):
+        begin, end = max(low, 0), min(low + length, limit)
+        if begin >= end:
+            return result
+        source.append(slice(begin, end))
+        target.append(slice(begin - low, end - low))
+    result[tuple(target)] = array[tuple(source)]
+    return result

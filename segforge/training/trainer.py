@@ -1,0 +1,328 @@
+"""Trains one fold: epochs of steps, checkpoints, and going on where it stopped."""
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from segforge.compute.device import describe_device
+from segforge.compute.interruption import StopRequest, deferred_stop
+from segforge.compute.progress import progress_bar
+from segforge.dataset.labels import LabelScheme
+from segforge.errors import Interrupted, SegForgeError
+from segforge.networks.build import build, parameter_count
+from segforge.networks.checkpoint import Checkpoint, CheckpointFacts, load_weights, save_checkpoint
+from segforge.networks.model_folder import BEST, FINAL, LATEST, PREVIOUS
+from segforge.planning.architecture import ArchitectureSpec
+from segforge.planning.plans import Configuration
+from segforge.preprocessing.preprocessor import PreprocessedCase
+from segforge.training.augmentation import Augmentation, BatchTransform, NoAugmentation
+from segforge.training.history import EpochRecord, History
+from segforge.training.loss import SegmentationLoss
+from segforge.training.pseudo_dice import dice_from_counts, overlap_counts
+from segforge.training.reader import Batch, Reader
+from segforge.training.sampler import CaseLayout, Sampler
+from segforge.training.schedule import poly_learning_rate
+from segforge.training.settings import TrainingSettings
+from segforge.training.state import load_optimizer, newest_checkpoint, optimizer_tensors
+
+log = logging.getLogger(__name__)
+
+_SAVE_SECONDS = 600
+_DRAW_SECONDS = 30
+_EMA_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What a trainer needs to know.
+
+    Attributes:
+        name: Name of the configuration.
+        configuration: The configuration.
+        labels: The labels.
+        fold: Fold number, or `all`.
+        folder: The fold's folder.
+        training: The cases to train on, by id.
+        validation: The cases to validate on.
+        settings: The numbers of the training.
+        device: Where tensors live.
+    """
+
+    name: str
+    configuration: Configuration
+    labels: LabelScheme
+    fold: str
+    folder: Path
+    training: Mapping[str, PreprocessedCase]
+    validation: Mapping[str, PreprocessedCase]
+    settings: TrainingSettings
+    device: torch.device
+
+
+class Trainer:
+    """The method's training; subclasses change a decision by overriding the short method that makes it."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        self.job = job
+        self.spec = self.architecture(job.configuration.architecture)
+        self.network = build(self.spec, seed=job.settings.seed).to(job.device)
+        self.optimizer = self.build_optimizer()
+        self.loss = self.build_loss()
+        self.augmentation = self.build_augmentation()
+        self.history = History(job.folder)
+        self.epoch = 0
+        self.losses: list[Tensor] = []
+        self.ema = math.nan
+        self.best_ema = math.nan
+        self._saved_at = self._drawn_at = time.monotonic()
+        self._end_announced = False
+
+    def architecture(self, spec: ArchitectureSpec) -> ArchitectureSpec:
+        """The network to train; the plan's by default."""
+        return spec
+
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """SGD with Nesterov momentum."""
+        settings = self.job.settings
+        return torch.optim.SGD(
+            self.network.parameters(),
+            settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            nesterov=True,
+        )
+
+    def build_loss(self) -> nn.Module:
+        """Dice and cross-entropy."""
+        return SegmentationLoss(self.job.labels, batch_dice=self.job.configuration.batch_dice)
+
+    def build_augmentation(self) -> BatchTransform:
+        """The method's augmentation."""
+        configuration = self.job.configuration
+        masked = [spec.use_mask for spec in configuration.normalization]
+        return Augmentation(configuration.patch_size, mirror_axes=self.mirror_axes(), masked_channels=masked)
+
+    def mirror_axes(self) -> tuple[int, ...]:
+        """Spatial axes that are mirrored in training and may be in prediction."""
+        return tuple(range(self.job.configuration.dimensions))
+
+    def learning_rate(self, epoch: int) -> float:
+        """The learning rate of an epoch."""
+        return poly_learning_rate(self.job.settings.learning_rate, epoch, self.job.settings.epochs)
+
+    def train_step(self, images: Tensor, target: Tensor) -> Tensor:
+        """One step on a batch; returns the loss, which stays on the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            outputs = self.network(images)
+        loss: Tensor = self.loss(outputs, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.job.settings.gradient_norm)
+        self.optimizer.step()
+        return loss.detach()
+
+    def validation_step(self, images: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss, and overlap counts `(3, structures)`, of a batch."""
+        with torch.no_grad(), self.autocast():
+            outputs = self.network(images)
+        with torch.no_grad():
+            highest = outputs if isinstance(outputs, Tensor) else outputs[0]
+            return self.loss(outputs, target), overlap_counts(highest, target, self.job.labels)
+
+    def on_epoch_end(self, record: EpochRecord) -> None:
+        """Called after each epoch, before it is saved."""
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Reduced precision where the device has it: bfloat16 on CUDA."""
+        device = self.job.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=device == "cuda" and torch.cuda.is_bf16_supported())
+
+    def run(self) -> None:
+        """Train to the last epoch, from the newest checkpoint if there is one, and leave the final checkpoint.
+
+        Raises:
+            Interrupted: After SIGINT or SIGTERM; everything done is saved.
+            SegForgeError: If the loss is no longer finite, or a checkpoint belongs to another network.
+        """
+        self._restore()
+        self._announce()
+        training, validation = self._reader(self.job.training, self.augmentation, 0), self._validation_reader()
+        with deferred_stop() as stop:
+            while self.epoch < self.job.settings.epochs:
+                self._run_epoch(training, validation, stop)
+        self.history.draw()
+        self._save(FINAL)
+        for name in (LATEST, PREVIOUS):
+            (self.job.folder / name).unlink(missing_ok=True)
+
+    def _run_epoch(self, training: Reader, validation: Reader, stop: StopRequest) -> None:
+        begin = time.monotonic()
+        settings = self.job.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.epoch)
+        self.network.train()
+        numbers = range(self.epoch * settings.iterations + len(self.losses), (self.epoch + 1) * settings.iterations)
+        for batch in _shown(training, numbers, f"epoch {self.epoch}"):
+            self.losses.append(self.train_step(*self._on_device(batch, self.augmentation)))
+            self._save_when_due(stop)
+        self.network.eval()
+        scores = self._validate(validation, stop)
+        self._finish_epoch(scores, time.monotonic() - begin)
+        self._save_when_due(stop)
+
+    def _validate(self, reader: Reader, stop: StopRequest) -> list[tuple[Tensor, Tensor]]:
+        count = self.job.settings.validation_iterations
+        transform = NoAugmentation(self.job.configuration.patch_size)
+        scores = []
+        for batch in _shown(reader, range(self.epoch * count, (self.epoch + 1) * count), "validation patches"):
+            scores.append(self.validation_step(*self._on_device(batch, transform)))
+            self._save_when_due(stop)
+        return scores
+
+    def _finish_epoch(self, scores: list[tuple[Tensor, Tensor]], seconds: float) -> None:
+        names = [target.name for target in self.job.labels.targets]
+        dice = dice_from_counts(torch.stack([counts for _, counts in scores]).sum(0))
+        known = [value for value in dice if not math.isnan(value)]
+        mean = float(np.mean(known)) if known else math.nan
+        self.ema = mean if math.isnan(self.ema) else (1 - _EMA_SHARE) * self.ema + _EMA_SHARE * mean
+        record = EpochRecord(
+            epoch=self.epoch,
+            learning_rate=self.learning_rate(self.epoch),
+            train_loss=_mean(self.losses),
+            validation_loss=_mean([loss for loss, _ in scores]),
+            pseudo_dice=dict(zip(names, dice, strict=True)),
+            mean_pseudo_dice=mean,
+            ema=self.ema,
+            seconds=seconds,
+        )
+        self._refuse_divergence(record)
+        self.on_epoch_end(record)
+        self._report(record)
+        self.history.append(record)
+        self.epoch += 1
+        self.losses = []
+        if math.isnan(self.best_ema) or self.ema > self.best_ema:
+            self.best_ema = self.ema
+            self._save(BEST)
+        self._save_latest()
+
+    def _refuse_divergence(self, record: EpochRecord) -> None:
+        if not math.isfinite(record.train_loss):
+            raise SegForgeError(
+                f"The loss is no longer finite in epoch {record.epoch} ({record.train_loss}). The checkpoint before it is in "
+                f"{self.job.folder}. Check the images for extreme values, or train anew with --restart and a lower learning rate."
+            )
+
+    def _report(self, record: EpochRecord) -> None:
+        dice = ", ".join(f"{name} {value:.3f}" for name, value in record.pseudo_dice.items() if value is not None)
+        log.info(
+            "epoch %d: loss %.4f, validation %.4f; pseudo-Dice %s; average %.3f; lr %.5f; %.1f s",
+            record.epoch, record.train_loss, record.validation_loss, dice, self.ema, record.learning_rate, record.seconds,
+        )  # fmt: skip
+        remaining = self.job.settings.epochs - record.epoch - 1
+        if remaining and not self._end_announced:
+            end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + remaining * record.seconds))
+            log.info("At this speed the last of %d epochs ends about %s.", self.job.settings.epochs, end)
+            self._end_announced = True
+        if time.monotonic() - self._drawn_at > _DRAW_SECONDS:
+            self.history.draw()
+            self._drawn_at = time.monotonic()
+
+    def _announce(self) -> None:
+        job = self.job
+        patch = "x".join(map(str, job.configuration.patch_size))
+        log.info(
+            "%s, fold %s: %d cases to train, %d to validate; %d epochs of %d steps, batch %d of %s; %s, %s parameters; %s",
+            job.name, job.fold, len(job.training), len(job.validation), job.settings.epochs, job.settings.iterations,
+            job.settings.batch_size, patch, self.spec.network, f"{parameter_count(self.network):,}", describe_device(job.device),
+        )  # fmt: skip
+        if self.epoch or self.losses:
+            log.info("Going on at epoch %d, step %d.", self.epoch, len(self.losses))
+
+    def _reader(self, cases: Mapping[str, PreprocessedCase], transform: BatchTransform, purpose: int) -> Reader:
+        settings = self.job.settings
+        layouts = {name: CaseLayout(_spatial(case), case.locations) for name, case in cases.items()}
+        patch, initial = _in_3d(transform.patch_size), _in_3d(transform.initial_patch_size)
+        sampler = Sampler(layouts, patch, initial, settings.batch_size, settings.foreground_share)
+        return Reader(cases, sampler, transform, batch_size=settings.batch_size, seed=settings.seed, purpose=purpose)
+
+    def _validation_reader(self) -> Reader:
+        return self._reader(self.job.validation, NoAugmentation(self.job.configuration.patch_size), 1)
+
+    def _on_device(self, batch: Batch, transform: BatchTransform) -> tuple[Tensor, Tensor]:
+        images, labels = (
+            [tensor.to(self.job.device, non_blocking=True) for tensor in tensors] for tensors in (batch.images, batch.labels)
+        )
+        return transform(images, labels, batch.parameters)
+
+    def _restore(self) -> None:
+        checkpoint = newest_checkpoint(self.job.folder)
+        self.history.cut_back(checkpoint.facts.epoch if checkpoint else 0)
+        if checkpoint is None:
+            return
+        facts = checkpoint.facts
+        if facts.architecture != self.spec:
+            raise SegForgeError(f"The checkpoint in {self.job.folder} is of another network. Train anew with --restart.")
+        if self.job.device.type == "cpu":
+            torch.set_num_threads(facts.threads)
+        load_weights(self.network, checkpoint.weights, str(self.job.folder))
+        load_optimizer(self.optimizer, self.network, checkpoint.optimizer)
+        self.epoch, self.ema, self.best_ema = facts.epoch, facts.ema, facts.best_ema
+        self.losses = [torch.tensor(loss) for loss in facts.losses]
+
+    def _save_when_due(self, stop: StopRequest) -> None:
+        if stop.requested or time.monotonic() - self._saved_at > _SAVE_SECONDS:
+            self._save_latest()
+        if stop.requested:
+            raise Interrupted(f"Stopped in epoch {self.epoch} after {len(self.losses)} steps; saved. Type the command again to go on.")
+
+    def _save_latest(self) -> None:
+        latest = self.job.folder / LATEST
+        if latest.is_file():
+            latest.replace(self.job.folder / PREVIOUS)
+        self._save(LATEST)
+        self._saved_at = time.monotonic()
+
+    def _save(self, name: str) -> None:
+        facts = CheckpointFacts(
+            configuration=self.job.name,
+            fold=self.job.fold,
+            architecture=self.spec,
+            epoch=self.epoch,
+            losses=tuple(float(loss) for loss in self.losses),
+            ema=self.ema,
+            best_ema=self.best_ema,
+            mirror_axes=self.mirror_axes(),
+            threads=torch.get_num_threads(),
+        )
+        optimizer = optimizer_tensors(self.optimizer, self.network)
+        save_checkpoint(self.job.folder / name, Checkpoint(self.network.state_dict(), optimizer, facts))
+
+
+def _shown(reader: Reader, numbers: range, description: str) -> Iterable[Batch]:
+    """The batches of those numbers, read ahead, with a progress bar."""
+    with progress_bar(len(numbers), description) as advance, reader.ahead(numbers) as batches:
+        for batch in batches:
+            yield batch
+            advance()
+
+
+def _mean(losses: list[Tensor]) -> float:
+    return float(torch.stack([loss.cpu() for loss in losses]).double().mean())
+
+
+def _spatial(case: PreprocessedCase) -> tuple[int, int, int]:
+    z, y, x = case.image.shape[1:]
+    return z, y, x
+
+
+def _in_3d(size: tuple[int, ...]) -> tuple[int, ...]:
+    return (1,) * (3 - len(size)) + size

@@ -1,0 +1,102 @@
+"""Where raw data, preprocessed data and results lie, and which folder a data set's number means."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from segforge.errors import SegForgeError
+
+_FOLDER = re.compile(r"Dataset(\d{3,})_(.+)")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with `raw/`, `preprocessed/` and `results/`.
+
+    Attributes:
+        root: The folder.
+        more_raw: A further place for raw data sets (nnU-Net's `nnUNet_raw`); nothing is written there.
+    """
+
+    root: Path
+    more_raw: Path | None = None
+
+    @property
+    def raw(self) -> Path:
+        """Raw data sets."""
+        return self.root / "raw"
+
+    @property
+    def preprocessed(self) -> Path:
+        """Fingerprints, plans, folds and preprocessed cases."""
+        return self.root / "preprocessed"
+
+    @property
+    def results(self) -> Path:
+        """Trained models and selections."""
+        return self.root / "results"
+
+    def dataset_name(self, dataset: str) -> str:
+        """The folder name for a data set's number, name, or folder name.
+
+        Raises:
+            SegForgeError: If there is none or more than one; names what there is.
+        """
+        names = self.dataset_names()
+        found = [name for name in names if _matches(name, dataset)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise SegForgeError(f"{dataset} may mean {' or '.join(found)}. Give one of them its own number.")
+        known = f"There are: {', '.join(names)}." if names else "There is none yet."
+        raise SegForgeError(f"No data set {dataset} in {self.raw}. {known} A data set is a folder like {self.raw}/Dataset004_Name.")
+
+    def dataset_names(self) -> list[str]:
+        """Folder names of all data sets that are raw, preprocessed or trained on."""
+        places = [self.raw, self.preprocessed, self.results, *([self.more_raw] if self.more_raw else [])]
+        folders = [folder for place in places if place.is_dir() for folder in place.iterdir()]
+        return sorted({folder.name for folder in folders if folder.is_dir() and _FOLDER.fullmatch(folder.name)})
+
+    def raw_folder(self, name: str) -> Path:
+        """The raw folder of a data set.
+
+        Raises:
+            SegForgeError: If it is in no place, or in two.
+        """
+        places = [self.raw, *([self.more_raw] if self.more_raw else [])]
+        found = [place / name for place in places if (place / name).is_dir()]
+        if len(found) == 2 and not found[0].samefile(found[1]):
+            raise SegForgeError(f"{name} is in two places: {found[0]} and {found[1]}. Remove or rename one.")
+        if not found:
+            raise SegForgeError(f"The raw data set {name} is in none of {', '.join(map(str, places))}.")
+        return found[0]
+
+
+def find_workspace(folder: Path | None = None) -> Workspace:
+    """The workspace a user means: `folder`, else `SEGFORGE_WORKSPACE`, else the current folder if it has `raw/`.
+
+    Raises:
+        SegForgeError: If there is none; says how to make one.
+    """
+    more_raw = Path(os.environ["nnUNet_raw"]) if os.environ.get("nnUNet_raw") else None  # noqa: SIM112, the peer's own spelling
+    if folder is None and os.environ.get("SEGFORGE_WORKSPACE"):
+        folder = Path(os.environ["SEGFORGE_WORKSPACE"])
+    if folder is not None:
+        if not folder.is_dir():
+            raise SegForgeError(f"The workspace {folder} does not exist. Make it with: mkdir -p {folder}/raw")
+        return Workspace(folder, more_raw)
+    here = Path.cwd()
+    if (here / "raw").is_dir():
+        return Workspace(here, more_raw)
+    raise SegForgeError(
+        f"{here} is no workspace: it has no folder raw/. Go to a folder that has raw/DatasetXXX_Name, "
+        "or name one with --workspace or SEGFORGE_WORKSPACE."
+    )
+
+
+def _matches(folder: str, dataset: str) -> bool:
+    parts = _FOLDER.fullmatch(folder)
+    assert parts is not None  # only such folders are listed
+    number, name = parts.groups()
+    return dataset in (folder, name) or (dataset.isdigit() and int(dataset) == int(number))

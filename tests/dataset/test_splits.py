@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.model_selection import KFold
+
+from segforge.dataset.splits import FILE_NAME, fold_cases, make_splits, provide_splits, read_splits, write_splits
+from segforge.errors import SegForgeError
+
+CASES = [f"case_{index:03d}" for index in range(23)]
+
+
+def test_folds_equal_those_of_scikit_learn() -> None:
+    for fold, (train, val) in zip(make_splits(CASES), KFold(5, shuffle=True, random_state=12345).split(CASES), strict=True):
+        assert list(fold.train) == [CASES[index] for index in train]
+        assert list(fold.val) == [CASES[index] for index in val]
+
+
+def test_few_cases_give_fewer_folds() -> None:
+    assert len(make_splits(CASES[:3])) == 3
+    with pytest.raises(SegForgeError, match="fold all"):
+        make_splits(CASES[:1])
+
+
+def test_a_fold_beyond_the_last_is_a_random_80_20_split() -> None:
+    splits = make_splits(CASES)
+    fold = fold_cases(splits, "7", CASES)
+    chosen = np.random.RandomState(12345 + 7).choice(23, int(0.8 * 23), replace=False)
+    assert set(fold.train) == {CASES[index] for index in chosen}
+    assert set(fold.train) | set(fold.val) == set(CASES)
+    assert not set(fold.train) & set(fold.val)
+
+
+def test_fold_all_trains_and_validates_on_everything() -> None:
+    fold = fold_cases(make_splits(CASES), "all", CASES)
+    assert fold.train == fold.val == tuple(CASES)
+
+
+def test_splits_survive_the_round_trip_in_nnunets_layout(tmp_path: Path) -> None:
+    write_splits(tmp_path / "s.json", make_splits(CASES))
+    assert [set(fold) for fold in json.loads((tmp_path / "s.json").read_text())] == [{"train", "val"}] * 5
+    assert read_splits(tmp_path / "s.json", CASES) == make_splits(CASES)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([{"train": ["case_000", "nobody"], "val": []}], "fold 0 has the unknown case nobody"),
+        ([{"train": ["case_000"], "val": ["case_000"]}], "fold 0 has case_000 twice"),
+        ([{"train": [], "val": ["case_000"]}], "no training case"),
+        ([], "no folds"),
+        ({"train": []}, "must be a list"),
+        ([{"training": ["case_000"], "val": []}], "must be a list"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, content, message: str) -> None:
+    (tmp_path / "s.json").write_text(json.dumps(content))
+    with pytest.raises(SegForgeError, match=message):
+        read_splits(tmp_path / "s.json", CASES)
+
+
+def test_folds_that_come_with_the_data_are_used_and_must_not_change(tmp_path: Path) -> None:
+    raw, preprocessed = tmp_path / "raw", tmp_path / "preprocessed"
+    raw.mkdir()
+    (raw / FILE_NAME).write_text(json.dumps([{"train": CASES[:20], "val": CASES[20:]}]))
+    provide_splits(raw, preprocessed, CASES)
+    assert len(read_splits(preprocessed / FILE_NAME, CASES)) == 1
+    (raw / FILE_NAME).write_text(json.dumps([{"train": CASES[:19], "val": CASES[19:]}]))
+    with pytest.raises(SegForgeError, match="differ"):
+        provide_splits(raw, preprocessed, CASES)

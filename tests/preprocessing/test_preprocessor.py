@@ -1,0 +1,97 @@
+import numpy as np
+from samples import plans_for
+
+from segforge.dataset.labels import LabelScheme
+from segforge.images.image import Geometry, Image
+from segforge.planning.plans import Plans
+from segforge.preprocessing.preprocessor import PreprocessedCase, Preprocessor
+
+LABELS = LabelScheme.from_description({"background": 0, "a": 1, "b": 2})
+
+
+def run(plans: Plans, array: np.ndarray, classes: np.ndarray | None, spacing=(1.0, 1.0, 1.0)) -> PreprocessedCase:
+    (configuration,) = plans.configurations.values()
+    geometry = Geometry(array.shape[1:], spacing)
+    return Preprocessor(plans, configuration, LABELS)(Image(array, geometry), classes)
+
+
+def framed() -> tuple[np.ndarray, np.ndarray]:
+    """Values 1 to 27 in a frame of zeros, with a closed cavity of value 0 in the middle and a label in a corner outside."""
+    array = np.zeros((1, 5, 6, 7), np.float32)
+    array[0, 1:4, 1:4, 1:4] = np.arange(1, 28).reshape(3, 3, 3)
+    array[0, 2, 2, 2] = 0
+    array[0, 1, 1, 3] = 0
+    classes = np.zeros((1, 5, 6, 7), np.int8)
+    classes[0, 1, 1, 1] = 1
+    return array, classes
+
+
+def test_the_border_of_zeros_is_cropped_and_the_box_remembered() -> None:
+    case = run(plans_for((1, 1, 1)), *framed())
+    assert case.image.shape == (1, 3, 3, 3)
+    assert case.properties.crop_begin == (1, 1, 1)
+    assert case.properties.crop_end == (4, 4, 4)
+    assert case.properties.shape == (5, 6, 7)
+
+
+def test_background_outside_the_filled_region_is_minus_one_and_a_closed_cavity_is_not() -> None:
+    case = run(plans_for((1, 1, 1)), *framed())
+    assert case.classes[0, 0, 0, 2] == -1  # an open corner
+    assert case.classes[0, 1, 1, 1] == 0  # the cavity
+    assert case.classes[0, 0, 0, 0] == 1
+
+
+def test_a_label_outside_the_region_stays_a_label() -> None:
+    array, classes = framed()
+    classes[0, 1, 1, 3] = 2
+    assert run(plans_for((1, 1, 1)), array, classes).classes[0, 0, 0, 2] == 2
+
+
+def test_an_all_zero_case_stays_whole() -> None:
+    case = run(plans_for((1, 1, 1)), np.zeros((1, 3, 4, 5), np.float32), np.zeros((1, 3, 4, 5), np.int8))
+    assert case.image.shape == (1, 3, 4, 5)
+    assert (case.classes == -1).all()
+    assert case.locations == {}
+
+
+def test_axes_are_transposed_before_everything() -> None:
+    array, classes = framed()
+    case = run(plans_for((1, 1, 1), order=(2, 0, 1)), array, classes)
+    straight = run(plans_for((1, 1, 1)), array, classes)
+    np.testing.assert_array_equal(case.image, straight.image.transpose(0, 3, 1, 2))
+    assert case.properties.shape == (7, 5, 6)
+    assert case.properties.stored_shape == (5, 6, 7)
+
+
+def test_the_new_shape_follows_from_the_spacing() -> None:
+    array = np.random.default_rng(0).random((1, 4, 6, 8), np.float32) + 1
+    case = run(plans_for((2, 1, 1)), array, np.ones((1, 4, 6, 8), np.int8), spacing=(1.0, 1.0, 0.5))
+    assert case.image.shape == (1, 2, 6, 4)
+    assert case.properties.new_shape == (2, 6, 4)
+
+
+def test_a_2d_configuration_leaves_the_slice_axis() -> None:
+    array = np.random.default_rng(0).random((1, 4, 6, 8), np.float32) + 1
+    case = run(plans_for((2, 2)), array, None, spacing=(5.0, 1.0, 1.0))
+    assert case.image.shape == (1, 4, 3, 4)
+
+
+def test_the_masked_rule_leaves_the_outside_untouched() -> None:
+    case = run(plans_for((1, 1, 1), mask=True), *framed())
+    assert case.image[0, 0, 0, 2] == 0
+    inside = case.image[case.classes >= 0]
+    assert abs(inside.mean()) < 1e-6
+    assert abs(inside.std() - 1) < 1e-5
+
+
+def test_locations_point_at_their_structure_and_are_the_same_each_time() -> None:
+    array = np.ones((1, 30, 30, 30), np.float32)
+    classes = np.zeros((1, 30, 30, 30), np.int8)
+    classes[0, 10:20, 10:20, 10:25] = 1
+    classes[0, 1, 1, 1] = 2
+    first, second = (run(plans_for((1, 1, 1)), array, classes) for _ in range(2))
+    assert first.locations["1"].shape == (1500, 3)
+    assert len(np.unique(first.locations["1"], axis=0)) == 1500
+    assert (classes[0][tuple(first.locations["1"].T)] == 1).all()
+    assert first.locations["2"].tolist() == [[1, 1, 1]]
+    np.testing.assert_array_equal(first.locations["1"], second.locations["1"])

@@ -1,0 +1,106 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import plans_for
+
+from segforge.compute.executors import Resources, inline, processes, threads
+from segforge.dataset.cases import RawDataset, open_dataset
+from segforge.errors import CasesFailed, SegForgeError
+from segforge.planning.plans import Plans
+from segforge.preprocessing.run import preprocess_dataset
+from segforge.preprocessing.store import CaseStore
+
+PLANS = plans_for((2.0, 1.5, 1.5))
+
+
+def preprocess(dataset: RawDataset, folder: Path, plans: Plans = PLANS, factory=inline) -> int:
+    return preprocess_dataset(dataset, plans, list(plans.configurations), folder, factory, Resources(2))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
+
+
+def test_threads_and_processes_give_the_same_bytes_as_this_thread(phantom: RawDataset, tmp_path: Path) -> None:
+    for name, factory in (("a", inline), ("b", threads), ("c", processes)):
+        assert preprocess(phantom, tmp_path / name, factory=factory) == 3
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") == contents(tmp_path / "c")
+
+
+def test_a_stored_case_opens_as_it_was_written(phantom: RawDataset, tmp_path: Path) -> None:
+    preprocess(phantom, tmp_path)
+    store = CaseStore(tmp_path / "data")
+    assert store.cases() == ["phantom_000", "phantom_001", "phantom_002"]
+    case = store.open("phantom_000")
+    assert case.image.dtype == np.float32
+    assert case.classes.dtype == np.int8
+    assert isinstance(case.image, np.memmap)
+    assert set(case.locations) == {"1", "2"}
+    assert case.properties.geometry.header is not None
+
+
+def test_finished_cases_are_not_done_again(phantom: RawDataset, tmp_path: Path) -> None:
+    preprocess(phantom, tmp_path)
+    assert preprocess(phantom, tmp_path) == 0
+
+
+def test_touched_files_are_compared_by_content(phantom: RawDataset, tmp_path: Path) -> None:
+    preprocess(phantom, tmp_path)
+    os.utime(phantom.cases[0].images[0], (1, 1))
+    assert preprocess(phantom, tmp_path) == 0
+    phantom.cases[1].images[0].write_bytes(phantom.cases[0].images[0].read_bytes())
+    phantom.cases[1].label.write_bytes(phantom.cases[0].label.read_bytes())
+    assert preprocess(phantom, tmp_path) == 1
+
+
+@pytest.mark.parametrize("part", [".npy", "_seg.npy", "_locations.npz", ".json"])
+def test_a_part_that_is_gone_or_cut_makes_its_case_due(phantom: RawDataset, tmp_path: Path, part: str) -> None:
+    preprocess(phantom, tmp_path)
+    before = contents(tmp_path)
+    path = tmp_path / "data" / f"phantom_001{part}"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert preprocess(phantom, tmp_path) == 1
+    path.unlink()
+    assert preprocess(phantom, tmp_path) == 1
+    assert contents(tmp_path) == before
+
+
+def test_another_plan_makes_every_case_due(phantom: RawDataset, tmp_path: Path) -> None:
+    preprocess(phantom, tmp_path)
+    assert preprocess(phantom, tmp_path, plans_for((2.0, 1.5, 1.4))) == 3
+    assert preprocess(phantom, tmp_path, plans_for((2.0, 1.5, 1.4), normalization="ct")) == 3
+
+
+def test_a_case_that_left_the_raw_data_leaves_the_store(phantom: RawDataset, tmp_path: Path) -> None:
+    preprocess(phantom, tmp_path)
+    phantom.cases[0].images[0].unlink()
+    phantom.cases[0].label.unlink()
+    preprocess(open_dataset(phantom.folder), tmp_path)
+    assert CaseStore(tmp_path / "data").cases() == ["phantom_001", "phantom_002"]
+    assert not list((tmp_path / "data").glob("phantom_000*"))
+
+
+def test_a_broken_case_is_named_and_the_others_are_done(phantom: RawDataset, tmp_path: Path) -> None:
+    path = phantom.cases[1].images[0]
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CasesFailed, match=r"(?s)1 of 3 cases failed.*phantom_001: .*phantom_001_0000\.nii\.gz is truncated"):
+        preprocess(phantom, tmp_path)
+    assert CaseStore(tmp_path / "data").cases() == ["phantom_000", "phantom_002"]
+
+
+@pytest.mark.parametrize("part", [".npy", "_seg.npy", "_locations.npz"])
+def test_a_flipped_bit_is_found_before_the_case_is_used(phantom: RawDataset, tmp_path: Path, part: str) -> None:
+    preprocess(phantom, tmp_path)
+    path = tmp_path / "data" / f"phantom_001{part}"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(SegForgeError, match=rf"phantom_001{part} is damaged or missing\. Remove .*phantom_001\.json"):
+        CaseStore(tmp_path / "data").open("phantom_001")
+
+
+def test_a_case_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(SegForgeError, match="no preprocessed case a.*segforge plan"):
+        CaseStore(tmp_path).open("a")
