@@ -96,7 +96,7 @@ def train(
     *,
     plans: str = "default",
     name: str = "default",
-    options: TrainingOptions = TrainingOptions(),  # noqa: B008, it is frozen
+    options: TrainingOptions = TrainingOptions(),
     device: str = "auto",
     restart: bool = False,
     workspace: Path | None = None,

@@ -13,7 +13,7 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
     """The object that is registered under a name.
 
     Args:
-        kind: What it is, in the plural: `networks`; installed packages register theirs in the entry-point group `segforge.KIND`.
+        kind: What it is, in the plural: `networks`; installed packages register theirs as entry points `segforge.KIND`.
         name: The name in a plan, a setting or on the command line.
         ours: SegForge's own names and where each lies, `package.module:attribute`; imported only when asked for.
         allow_path: Whether `package.module:attribute` is accepted as a name. Only for what a user typed, never for files.
@@ -34,7 +34,9 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
     known = [*ours, *theirs]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
-    raise SegForgeError(f"{name} is not among the {kind} here; {hint} Others come with a package that registers segforge.{kind}.")
+    raise SegForgeError(
+        f"{name} is not among the {kind} here; {hint} Others come with a package that registers segforge.{kind}."
+    )
 
 
 def _load(kind: str, location: str) -> Any:

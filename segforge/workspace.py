@@ -50,7 +50,9 @@ class Workspace:
         if found:
             raise SegForgeError(f"{dataset} may mean {' or '.join(found)}. Give one of them its own number.")
         known = f"There are: {', '.join(names)}." if names else "There is none yet."
-        raise SegForgeError(f"No data set {dataset} in {self.raw}. {known} A data set is a folder like {self.raw}/Dataset004_Name.")
+        raise SegForgeError(
+            f"No data set {dataset} in {self.raw}. {known} A data set is a folder like {self.raw}/Dataset004_Name."
+        )
 
     def dataset_names(self) -> list[str]:
         """Folder names of all data sets that are raw, preprocessed or trained on."""

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data sets and reference results: SEGFORGE_TEST_DATA, else ../shared; the test is skipped without it."""
+    """The folder of real data and reference results: SEGFORGE_TEST_DATA, else ../shared; without it the test is skipped."""
     folder = Path(os.environ.get("SEGFORGE_TEST_DATA", PROJECT.parent / "shared"))
     if not (folder / "data").is_dir():
         pytest.skip(f"no test data in {folder} (SEGFORGE_TEST_DATA)")

@@ -5,7 +5,9 @@ from segforge.planning.fingerprint import IntensityProperties
 from segforge.planning.plans import Configuration, NormalizationSpec, Plans
 
 
-def plans_for(spacing: tuple[float, ...], *, order=(0, 1, 2), normalization: str = "zscore", mask: bool = False, channels: int = 1) -> Plans:
+def plans_for(
+    spacing: tuple[float, ...], *, order=(0, 1, 2), normalization: str = "zscore", mask: bool = False, channels: int = 1
+) -> Plans:
     dimensions = len(spacing)
     spec = ArchitectureSpec(
         dimensions=dimensions, input_channels=channels, output_channels=3, features=(4,), strides=((1,) * dimensions,),

@@ -11,7 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-r", "--references", required=True, type=Path, metavar="DIR", help="folder of true label maps")
     parser.add_argument("-p", "--predictions", required=True, type=Path, metavar="DIR", help="folder of predicted label maps")
     add_dataset(parser, required=False, default=" (default: dataset.json beside the references)")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes; 0 works in this thread (default: threads, one per core)")
+    parser.add_argument(
+        "-np", type=int, metavar="N", help="worker processes; 0 works in this thread (default: threads, one per core)"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

@@ -75,7 +75,9 @@ def _parser(arguments: Sequence[str]) -> CommandParser:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("general")
-    group.add_argument("--workspace", metavar="DIR", help="folder with raw/ (default: SEGFORGE_WORKSPACE, else the current folder)")
+    group.add_argument(
+        "--workspace", metavar="DIR", help="folder with raw/ (default: SEGFORGE_WORKSPACE, else the current folder)"
+    )
     group.add_argument("--debug", action="store_true", help="show the traceback of an error (default: one line)")
 
 

@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -21,7 +21,8 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**{"allow_abbrev": False, **kwargs})  # type: ignore[arg-type]
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # noqa: ANN001, ANN201, D102
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        """Parse, and refuse unknown words here, where the options that they may mean are known."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -42,13 +43,18 @@ class CommandParser(argparse.ArgumentParser):
 def add_device(parser: argparse._ActionsContainer) -> None:
     """Add `--device`."""
     parser.add_argument(
-        "--device", default="auto", metavar="DEVICE", help="auto, cuda, cuda:N, mps or cpu (default: auto, the fastest there is)"
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="auto, cuda, cuda:N, mps or cpu (default: auto, the fastest there is)",
     )
 
 
 def add_dataset(parser: argparse._ActionsContainer, *, required: bool, default: str = "") -> None:
     """Add `-d`."""
-    parser.add_argument("-d", "--dataset", required=required, metavar="DATASET", help=f"number or name of the data set{default}")
+    parser.add_argument(
+        "-d", "--dataset", required=required, metavar="DATASET", help=f"number or name of the data set{default}"
+    )
 
 
 def path_or_none(value: str | None) -> Path | None:

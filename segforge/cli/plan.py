@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dataset(parser, required=True)
     parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations to preprocess (default: 2d 3d_fullres)")
     parser.add_argument("--no-preprocess", action="store_true", help="only plan (default: preprocess too)")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes; 0 works in this thread (default: threads, one per core)")
+    parser.add_argument(
+        "-np", type=int, metavar="N", help="worker processes; 0 works in this thread (default: threads, one per core)"
+    )
     group = parser.add_argument_group("plans")
     group.add_argument("--name", metavar="NAME", help="name of the plans (default: default)")
     group.add_argument("--features", type=int, metavar="N", help="channels of the network's first stage (default: 32)")

@@ -11,7 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("configuration", metavar="CONFIGURATION", help="2d, 3d_fullres, or another that is planned")
     parser.add_argument("fold", metavar="FOLD", type=_fold, help="number of the fold, from 0, or all")
     parser.add_argument("-p", "--plans", default="default", metavar="PLANS", help="name of the plans (default: default)")
-    parser.add_argument("--name", default="default", metavar="NAME", help="name of the training, to keep several apart (default: default)")
+    parser.add_argument(
+        "--name", default="default", metavar="NAME", help="name of the training, to keep several apart (default: default)"
+    )
     parser.add_argument("--restart", action="store_true", help="move an earlier result aside and begin anew (default: go on)")
     add_device(parser)
     group = parser.add_argument_group("numbers of the training")

@@ -1,4 +1,4 @@
-"""Runs independent tasks on any `concurrent.futures` executor; one that fails or kills its worker never takes the others down."""
+"""Runs independent tasks on any `concurrent.futures` executor; one that fails or kills its worker leaves the others alone."""
 
 import logging
 import multiprocessing

@@ -34,7 +34,7 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
         yield temporary
         if durable:
             _flush(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         if durable:
             _flush(path.parent)
     except OSError as error:
@@ -93,7 +93,7 @@ def move_aside(path: Path) -> Path:
     number = 1
     while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
         number += 1
-    os.replace(path, aside)
+    path.replace(aside)
     return aside
 
 

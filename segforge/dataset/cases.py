@@ -68,7 +68,9 @@ def find_cases(folder: Path, description: DatasetDescription) -> tuple[Case, ...
     if not found:
         raise SegForgeError(f"{folder} has no image named like CASE_0000{ending} (file_ending in {FILE_NAME} is {ending}).")
     if missing := list(_missing_channels(folder, found, description)):
-        raise SegForgeError(f"{_listed(missing)} missing. Every case needs one file for each of {len(description.channels)} channels.")
+        raise SegForgeError(
+            f"{_listed(missing)} missing. Every case needs one file for each of {len(description.channels)} channels."
+        )
     return tuple(Case(case, tuple(files[index] for index in sorted(files))) for case, files in sorted(found.items()))
 
 

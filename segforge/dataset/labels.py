@@ -113,16 +113,17 @@ class LabelScheme:
             shown = ", ".join(f"{value:g}" for value in found[:8]) + (", ..." if len(found) > 8 else "")
             allowed = ", ".join(str(value) for value in values[:12]) + (", ..." if len(values) > 12 else "")
             raise SegForgeError(f"holds the label value {shown}, which is not in dataset.json (it has {allowed})")
-        return classes.astype(np.int8 if len(values) <= 128 else np.int16)
+        return np.asarray(classes, np.int8 if len(values) <= 128 else np.int16)
 
     def to_stored(self, classes: Array) -> Array:
         """Stored values of an array of class numbers, in the smallest integer type that holds all labels."""
-        return np.array(self.stored_values, dtype=_smallest_type(self.stored_values))[classes]
+        stored: Array = np.array(self.stored_values, _smallest_type(self.stored_values))[classes]
+        return stored
 
     def classes_from_logits(self, logits: Array) -> Array:
         """Class numbers from logits of shape `(heads, ...)`: the largest, or for regions each head above 0 in order."""
         if not self.has_regions:
-            return logits.argmax(0).astype(np.int16)
+            return np.asarray(logits.argmax(0), np.int16)
         classes = np.zeros(logits.shape[1:], np.int16)
         for head, written in zip(logits, self.write_order, strict=True):
             classes[head > 0] = written

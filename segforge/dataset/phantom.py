@@ -95,7 +95,7 @@ def _smoothed(image: Array) -> Array:
     for axis in range(3):
         padded = np.pad(image, [(1, 1) if other == axis else (0, 0) for other in range(3)], mode="edge")
         size = image.shape[axis]
-        image = sum(padded.take(range(shift, shift + size), axis) for shift in range(3)) / 3
+        image = np.mean([padded.take(range(shift, shift + size), axis) for shift in range(3)], axis=0)
     return image
 
 

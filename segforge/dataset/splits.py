@@ -74,7 +74,9 @@ def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str]) -> None:
     if brought.is_file():
         splits = read_splits(brought, cases)
         if kept.is_file() and read_splits(kept, cases) != splits:
-            raise SegForgeError(f"{brought} and {kept} differ. Remove the one that is wrong; trained folds belong to the second.")
+            raise SegForgeError(
+                f"{brought} and {kept} differ. Remove the one that is wrong; trained folds belong to the second."
+            )
         write_splits(kept, splits)
     elif kept.is_file():
         new = set(cases) - {case for fold in read_splits(kept, cases) for case in (*fold.train, *fold.val)}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from segforge.compute.documents import Document, NanFloat
 from segforge.dataset.labels import LabelScheme
@@ -36,7 +37,7 @@ class Summary(Document):
     metric_per_case: tuple[CaseMetrics, ...]
     mean: dict[str, dict[str, NanFloat]]
     foreground_mean: dict[str, NanFloat]
-    made_from: dict[str, str] = {}
+    made_from: dict[str, str] = Field(default_factory=dict)
 
     @property
     def dice(self) -> float:

@@ -45,7 +45,9 @@ def choose_model(
         return fitting[0]
     if fitting:
         names = ", ".join(model.path.name for model in fitting)
-        raise SegForgeError(f"Several trained models fit: {names}. Run segforge find-best -d {results.name}, or choose with -c, -p, --name.")
+        raise SegForgeError(
+            f"Several trained models fit: {names}. Run segforge find-best -d {results.name}, or choose with -c, -p, --name."
+        )
     have = ", ".join(model.path.name for model in models) or "none"
     wanted = " ".join(f"{key} {value}" for key, value in asked.items() if value)
     raise SegForgeError(f"{results} has no trained model{f' with {wanted}' if wanted else ''}. Trained: {have}.")

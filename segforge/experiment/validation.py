@@ -40,7 +40,8 @@ def validate_fold(
     predictor = Predictor(model, [fold], device)
     ending = dataset.description.file_ending
     tasks = [
-        Task(case, _validate_case, (predictor, store, raw[case], folder.validation / f"{case}{ending}")) for case in sorted(cases)
+        Task(case, _validate_case, (predictor, store, raw[case], folder.validation / f"{case}{ending}"))
+        for case in sorted(cases)
     ]
     outcome = run_all(inline, tasks, resources=Resources(), description=f"validation of fold {fold}")
     if outcome.failures:

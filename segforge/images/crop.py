@@ -34,7 +34,7 @@ class Box:
 
 def nonzero_mask(channels: Array) -> npt.NDArray[np.bool_]:
     """Where any channel of `(C, Z, Y, X)` differs from 0; shape `(Z, Y, X)`."""
-    mask = channels[0] != 0
+    mask: npt.NDArray[np.bool_] = channels[0] != 0
     for channel in channels[1:]:
         mask |= channel != 0
     return mask
@@ -65,5 +65,6 @@ def filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def uncropped(array: Array, box: Box, shape: tuple[int, ...], outside: float = 0) -> Array:
     """Put a cropped array `(..., Z, Y, X)` back into the full grid."""
     full = np.full((*array.shape[: -len(shape)], *shape), outside, array.dtype)
-    full[(..., *box.slices)] = array
+    index: tuple[Any, ...] = (..., *box.slices)
+    full[index] = array
     return full

@@ -16,12 +16,10 @@ ENDINGS = (".nii.gz", ".nii", ".png", ".bmp", ".tif", ".tiff")
 class Format(Protocol):
     """A file format: a module, or an object of a plug-in, with these two functions."""
 
-    @staticmethod
-    def read(path: Path) -> Image:
+    def read(self, path: Path) -> Image:
         """Read a file as stored; channels first."""
 
-    @staticmethod
-    def write(path: Path, array: Array, geometry: Geometry) -> None:
+    def write(self, path: Path, array: Array, geometry: Geometry) -> None:
         """Write a volume `(Z, Y, X)` on a grid."""
 
 
@@ -75,7 +73,9 @@ def read_labels(path: Path) -> Image:
         whole = np.rint(array)
         if not np.array_equal(whole, array):
             found = array[whole != array].flat[0]
-            raise SegForgeError(f"{path} holds the label value {found:g}; labels must be whole numbers. Export it without interpolation.")
+            raise SegForgeError(
+                f"{path} holds the label value {found:g}; labels must be whole numbers. Export it without interpolation."
+            )
         array = whole.astype(np.int32)
     return replace(image, array=np.ascontiguousarray(array))
 

@@ -6,8 +6,8 @@ ANISOTROPY = 3.0
 
 
 def new_shape(shape: Sequence[int], spacing: Sequence[float], new_spacing: Sequence[float]) -> tuple[int, ...]:
-    """Voxels per axis of the same region at another spacing, rounded half to even."""
-    return tuple(round(old / new * size) for size, old, new in zip(shape, spacing, new_spacing, strict=True))
+    """Voxels per axis of the same region at another spacing, rounded half to even, at least 1."""
+    return tuple(max(round(old / new * size), 1) for size, old, new in zip(shape, spacing, new_spacing, strict=True))
 
 
 def coarse_axis(spacing: Sequence[float], new_spacing: Sequence[float]) -> int | None:

@@ -37,7 +37,9 @@ def read(path: Path) -> Image:
     size = begin + int(np.prod(shape, dtype=object)) * dtype.itemsize
     content = _inflate(raw, size, path) if path.name.endswith(".gz") else raw
     if len(content) < size:
-        raise SegForgeError(f"{path} is truncated: its header claims {size} bytes, it has {len(content)}. Copy or export it again.")
+        raise SegForgeError(
+            f"{path} is truncated: its header claims {size} bytes, it has {len(content)}. Copy or export it again."
+        )
     stored = np.frombuffer(content, dtype, offset=begin, count=int(np.prod(shape))).reshape(shape, order="F")
     return Image(_scaled(_channels_first(stored), header), _geometry(header, path))
 
@@ -65,7 +67,7 @@ def _zlib() -> ModuleType:
         from isal import isal_zlib
     except ImportError:
         return zlib
-    return isal_zlib  # type: ignore[no-any-return]
+    return isal_zlib
 
 
 def _first_bytes(raw: bytes, path: Path) -> bytes:
@@ -80,7 +82,7 @@ def _first_bytes(raw: bytes, path: Path) -> bytes:
 def _header(first: bytes, path: Path) -> Any:
     kind = nibabel.Nifti2Header if first[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Header
     try:
-        return kind(first[: kind.sizeof_hdr], check=True)
+        return kind(first[: kind.sizeof_hdr], check=True)  # type: ignore[no-untyped-call]
     except Exception as error:
         raise SegForgeError(f"{path} has no valid NIfTI header: {error}. Copy or export it again.") from error
 
@@ -88,7 +90,9 @@ def _header(first: bytes, path: Path) -> Any:
 def _inflate(raw: bytes, size: int, path: Path) -> bytes:
     """The first `size` bytes of a gzip file, after its whole content was inflated and its check sums compared."""
     if size > len(raw) * _LARGEST_RATIO:
-        raise SegForgeError(f"{path} is damaged: its header claims {size} bytes, more than a file of {len(raw)} bytes can hold.")
+        raise SegForgeError(
+            f"{path} is damaged: its header claims {size} bytes, more than a file of {len(raw)} bytes can hold."
+        )
     pieces, length, rest = [], 0, raw
     try:
         while rest.strip(b"\0"):
@@ -132,7 +136,9 @@ def _geometry(header: Any, path: Path) -> Geometry:
         zooms[2] = 999 * zooms[:2].max()
     axes, origin = _axes(header, path)
     if not (np.isfinite(zooms).all() and np.isfinite(axes).all() and np.isfinite(origin).all()) or zooms.min() <= 0:
-        raise SegForgeError(f"{path} has a voxel size or position that is not a number above 0: {zooms.tolist()}. Export it again.")
+        raise SegForgeError(
+            f"{path} has a voxel size or position that is not a number above 0: {zooms.tolist()}. Export it again."
+        )
     direction = _LPS[:, None] * axes
     return Geometry(
         shape=(int(z), int(y), int(x)),
@@ -140,7 +146,9 @@ def _geometry(header: Any, path: Path) -> Geometry:
         origin=tuple((_LPS * origin * unit).tolist()),
         direction=tuple(direction.ravel().tolist()),
         is_2d=is_2d,
-        header=header.binaryblock if isinstance(header, nibabel.Nifti1Header) and not isinstance(header, nibabel.Nifti2Header) else None,
+        header=header.binaryblock
+        if isinstance(header, nibabel.Nifti1Header) and not isinstance(header, nibabel.Nifti2Header)
+        else None,
     )
 
 

@@ -59,9 +59,8 @@ def _read_picture(path: Path) -> Array:
     if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24] == 16 and head[25] in (2, 4, 6):
         raise SegForgeError(f"{path} is a colour PNG with 16 bits, which would be read with 8. Save it as TIFF.")
     with Picture.open(path) as picture:
-        if picture.mode == "P":
-            picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-        pixels = np.asarray(picture)
+        palette = picture.mode == "P"
+        pixels = np.asarray(picture.convert("RGBA" if "transparency" in picture.info else "RGB") if palette else picture)
     return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
 
 

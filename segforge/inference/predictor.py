@@ -53,7 +53,7 @@ class Predictor:
         model: ModelFolder,
         folds: Sequence[str],
         device: torch.device,
-        settings: PredictionSettings = PredictionSettings(),  # noqa: B008, it is frozen
+        settings: PredictionSettings = PredictionSettings(),
         checkpoint: str = FINAL,
     ) -> None:
         """Load the weights.
@@ -118,7 +118,9 @@ class Predictor:
         channels = channels[None] if channels.ndim == 3 else channels
         expected = len(self.description.channels)
         if channels.ndim != 4 or channels.shape[0] != expected or len(spacing) != 3:
-            raise SegForgeError(f"The model needs {expected} channels (C, Z, Y, X) and three spacings; found {array.shape}, {spacing}.")
+            raise SegForgeError(
+                f"The model needs {expected} channels (C, Z, Y, X) and three spacings; found {array.shape}, {spacing}."
+            )
         if not np.isfinite(channels).all():
             raise SegForgeError("The array holds NaN or infinity. Replace such voxels, for example by 0.")
         z, y, x = channels.shape[1:]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from segforge.compute.documents import Document
 from segforge.compute.executors import Resources, Task, inline, run_all
 from segforge.compute.files import file_hash, remove_leftovers
@@ -37,7 +39,7 @@ class PredictionRecord(Document):
     version: Literal[1] = 1
     model: str
     made_from: dict[str, str]
-    cases: dict[str, PredictedCase] = {}
+    cases: dict[str, PredictedCase] = Field(default_factory=dict)
 
 
 def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, record: PredictionRecord) -> int:
@@ -69,7 +71,9 @@ def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, rec
     due = [case for case in cases if not _is_done(finished.get(case.id), case, output / f"{case.id}{ending}")]
     if len(due) < len(cases):
         log.info("%d of %d cases are predicted already.", len(cases) - len(due), len(cases))
-    outcome = run_all(inline, [Task(case.id, predict, (case,)) for case in due], resources=Resources(), description="prediction")
+    outcome = run_all(
+        inline, [Task(case.id, predict, (case,)) for case in due], resources=Resources(), description="prediction"
+    )
     if outcome.failures:
         reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
         raise CasesFailed(f"{len(outcome.failures)} of {len(cases)} cases failed, the others are in {output}:\n{reasons}")

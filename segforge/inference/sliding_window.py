@@ -89,7 +89,8 @@ class SlidingWindow:
                 for _ in range(len(tiles)):
                     advance()
         inner = tuple(slice(low, low + size) for low, size in zip(before, shape, strict=True))
-        return (total / weight)[(..., *inner)].contiguous().cpu()
+        index: tuple[Any, ...] = (..., *inner)
+        return (total / weight)[index].contiguous().cpu()
 
     @torch.inference_mode()
     def _tile_logits(self, tiles: Tensor) -> Tensor:

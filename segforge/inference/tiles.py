@@ -32,7 +32,7 @@ def gaussian_weights(patch: Sequence[int]) -> npt.NDArray[np.float32]:
         weights = np.multiply.outer(weights, _impulse_response(size))
     half = (weights / weights.max()).astype(np.float16)
     half[half == 0] = half[half > 0].min()
-    return half.astype(np.float32)
+    return np.asarray(half, np.float32)
 
 
 def _axis_corners(size: int, patch: int, step: float) -> list[int]:

@@ -79,6 +79,6 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From `(B, features, ...)` to `(B, heads, ...)`."""
         weight = self.convolution.weight.flatten(1)
-        logits = torch.matmul(weight, x.flatten(2))
         assert self.convolution.bias is not None
-        return (logits + self.convolution.bias[:, None]).unflatten(2, x.shape[2:])
+        logits = torch.matmul(weight, x.flatten(2)) + self.convolution.bias[:, None]
+        return logits.view(x.shape[0], -1, *x.shape[2:])

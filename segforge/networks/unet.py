@@ -19,10 +19,9 @@ class UNet(nn.Module):
         self.deep_supervision = spec.deep_supervision
         self.encoder = self.build_encoder(spec)
         self.decoder = nn.ModuleList(_DecoderStage(spec, stage) for stage in reversed(range(len(spec.features) - 1)))
-        lowest = 0 if spec.deep_supervision else len(self.decoder) - 1
-        self.heads = nn.ModuleList(
-            Head(features, spec.output_channels, spec.dimensions) for features in spec.features[-2::-1][lowest:]
-        )
+        resolutions = spec.features[:-1] or spec.features  # a single stage has no decoder: its output meets the head
+        heads = reversed(resolutions if spec.deep_supervision else resolutions[:1])
+        self.heads = nn.ModuleList(Head(features, spec.output_channels, spec.dimensions) for features in heads)
         self.apply(_initialize)
         self.apply(_silence_residual_branch)
 
@@ -40,13 +39,13 @@ class UNet(nn.Module):
         for stage in self.encoder:
             x = stage(x)
             skips.append(x)
-        skips.pop()
-        outputs = []
+        resolutions = [skips.pop()]
         for stage in self.decoder:
-            x = stage(x, skips.pop())
-            if self.deep_supervision:
-                outputs.append(self.heads[len(outputs)](x))
-        return outputs[::-1] if outputs else self.heads[-1](x)  # type: ignore[no-any-return]
+            resolutions.append(stage(resolutions[-1], skips.pop()))
+        if not self.deep_supervision:
+            return self.heads[-1](resolutions[-1])  # type: ignore[no-any-return]
+        outputs = [head(x) for head, x in zip(self.heads, resolutions[-len(self.heads) :], strict=True)]
+        return outputs[::-1]
 
 
 class ResidualEncoderUNet(UNet):

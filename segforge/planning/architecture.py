@@ -50,7 +50,12 @@ class ArchitectureSpec(Document):
         for axes in (*self.strides, *self.kernel_sizes):
             if len(axes) != self.dimensions:
                 raise ValueError(f"{list(axes)} has {len(axes)} axes, the network has {self.dimensions}")
-        positive = (*self.features, *self.encoder_blocks, *self.decoder_convolutions, *(n for axes in self.strides for n in axes))
+        positive = (
+            *self.features,
+            *self.encoder_blocks,
+            *self.decoder_convolutions,
+            *(n for axes in self.strides for n in axes),
+        )
         if min(positive) < 1:
             raise ValueError("features, strides, blocks and convolutions must be at least 1")
         if any(size not in (1, 3, 5, 7) for axes in self.kernel_sizes for size in axes):

@@ -105,5 +105,7 @@ def _quantile(values: Array, counts: Array, share: float) -> float:
     """Linearly interpolated quantile of sorted values that occur `counts` times each."""
     ends = np.cumsum(counts)
     position = share * (ends[-1] - 1)
-    below, above = (float(values[np.searchsorted(ends, index, side="right")]) for index in (np.floor(position), np.ceil(position)))
+    below, above = (
+        float(values[np.searchsorted(ends, index, side="right")]) for index in (np.floor(position), np.ceil(position))
+    )
     return below + (above - below) * float(position - np.floor(position))

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Sequence
 
-from segforge.planning.architecture import ArchitectureSpec
+from segforge.planning.architecture import ArchitectureSpec, Axes
 
 PLAIN = "plain_unet"
 RESIDUAL = "residual_encoder_unet"
@@ -20,18 +20,19 @@ def estimate(spec: ArchitectureSpec, patch_size: Sequence[int], head_channels: i
         patch_size: Input in voxels.
         head_channels: Channels of the head: entries of `labels`, background, ignore and every region among them.
     """
-    sizes, values = list(patch_size), 0
-    for stride, channels in zip(spec.strides, _stage_channels(spec, head_channels), strict=True):
-        sizes = [size // step for size, step in zip(sizes, stride, strict=True)]
-        values += channels * math.prod(sizes)
-    return values
+    return _estimate(spec, tuple(patch_size), head_channels)
 
 
-@functools.lru_cache(maxsize=1024)
-def _stage_channels(spec: ArchitectureSpec, head_channels: int) -> tuple[int, ...]:
-    """Channels that all convolutions at the resolution of each stage put out, encoder and decoder together."""
+@functools.lru_cache(maxsize=4096)
+def _estimate(spec: ArchitectureSpec, patch_size: Axes, head_channels: int) -> int:
+    # Cached: the search for a low resolution shrinks the same patches again and again.
     encoder = _residual_encoder_channels(spec) if spec.network == RESIDUAL else _plain_encoder_channels(spec)
-    return tuple(down + up for down, up in zip(encoder, _decoder_channels(spec, head_channels), strict=True))
+    decoder = _decoder_channels(spec, head_channels)
+    sizes, values = list(patch_size), 0
+    for stride, down, up in zip(spec.strides, encoder, decoder, strict=True):
+        sizes = [size // step for size, step in zip(sizes, stride, strict=True)]
+        values += (down + up) * math.prod(sizes)
+    return values
 
 
 def _plain_encoder_channels(spec: ArchitectureSpec) -> list[int]:

@@ -15,7 +15,7 @@ from segforge.planning.fitting import PatchFit
 from segforge.planning.network import MOST_FEATURES
 from segforge.planning.presets import SMALLEST_BATCH
 from segforge.planning.settings import PlannerSettings
-from segforge.planning.spacing import Vector
+from segforge.planning.spacing import Vector, median_of_cases
 
 
 def check_data(fingerprint: Fingerprint, description: DatasetDescription) -> None:
@@ -40,7 +40,7 @@ def check_spacing(spacing: Vector | None, fingerprint: Fingerprint) -> None:
     if spacing is None:
         return
     spacings, shapes = np.array(fingerprint.spacings), np.array(fingerprint.shapes_after_crop)
-    extent = np.median(spacings * shapes, axis=0).tolist()
+    extent = median_of_cases(spacings * shapes)
     single = (shapes == 1).all(axis=0).tolist()
     works = tuple(
         size if alone or round(size / value) < 1 else value for value, size, alone in zip(spacing, extent, single, strict=True)

@@ -39,7 +39,7 @@ def find_normalization(name: str) -> Normalization:
     return found
 
 
-def zscore(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:  # noqa: ARG001
+def zscore(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:
     """Mean 0 and standard deviation 1 over the case; with a mask over its inside, the outside untouched."""
     values = channel if mask is None else channel[mask]
     normalized = (values - values.mean()) / max(values.std(), np.float32(_SMALLEST))
@@ -50,24 +50,24 @@ def zscore(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: Inte
     return result
 
 
-def ct(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:  # noqa: ARG001
+def ct(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:
     """Clip to the data set's foreground percentiles 0.5 and 99.5, then its foreground's mean and standard deviation."""
     clipped = np.clip(channel, np.float32(intensities.percentile_00_5), np.float32(intensities.percentile_99_5))
     return np.asarray((clipped - np.float32(intensities.mean)) / np.float32(max(intensities.std, _SMALLEST)))
 
 
-def none(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:  # noqa: ARG001
+def none(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:
     """The channel as it is."""
     return channel
 
 
-def rescale_to_0_1(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:  # noqa: ARG001
+def rescale_to_0_1(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:
     """The case's range to 0 to 1."""
     shifted = channel - channel.min()
     return np.asarray(shifted / max(shifted.max(), np.float32(_SMALLEST)))
 
 
-def rgb_to_0_1(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:  # noqa: ARG001
+def rgb_to_0_1(channel: Array, mask: npt.NDArray[np.bool_] | None, intensities: IntensityProperties) -> Array:
     """0-255 to 0-1.
 
     Raises:

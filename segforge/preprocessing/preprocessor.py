@@ -132,7 +132,8 @@ class Preprocessor:
         order = self._plans.transpose_forward
         z, y, x = (geometry.spacing[axis] for axis in order)
         target = self._configuration.spacing if self._configuration.dimensions == 3 else (z, *self._configuration.spacing)
-        resampling = Resampling.between(box.shape, new_shape(box.shape, (z, y, x), target), (z, y, x), target)
+        shape_at_target = new_shape(box.shape, (z, y, x), target) if self._configuration.resampling.enabled else box.shape
+        resampling = Resampling.between(box.shape, shape_at_target, (z, y, x), target)
         return resampling, CaseProperties(
             stored_shape=geometry.shape,
             stored_spacing=geometry.spacing,

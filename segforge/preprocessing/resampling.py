@@ -75,8 +75,10 @@ class Resampling:
     def logits(self, logits: Array, order: int) -> Iterator[tuple[slice, Array]]:
         """Resample `(H, Z, Y, X)` slab by slab: yields the rows of the first new axis, and logits `(H, rows, Y, X)`."""
         heads = logits.shape[0]
-        row_bytes = 4 * heads * max(
-            self.new_shape[1] * self.new_shape[2], self.shape[1] * self.shape[2], self.new_shape[1] * self.shape[2]
+        row_bytes = (
+            4
+            * heads
+            * max(self.new_shape[1] * self.new_shape[2], self.shape[1] * self.shape[2], self.new_shape[1] * self.shape[2])
         )
         rows = max(1, _SLAB_BYTES // row_bytes)
         for begin in range(0, self.new_shape[0], rows):
@@ -155,7 +157,7 @@ def _linear_operator(n_in: int, n_out: int) -> npt.NDArray[np.float64]:
 def _nearest_rows(n_in: int, n_out: int) -> npt.NDArray[np.int64]:
     """For each new sample the nearest old one; the exact order of the products decides ties as METHOD says."""
     position = (n_in / n_out) * (np.arange(n_out) + 0.5) - 0.5
-    return np.clip(np.floor(position + 0.5), 0, n_in - 1).astype(np.int64)
+    return np.asarray(np.clip(np.floor(position + 0.5), 0, n_in - 1), np.int64)
 
 
 def _apply(operator: Array, volume: Array, axis: int) -> Array:

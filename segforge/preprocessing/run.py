@@ -56,7 +56,9 @@ def preprocess_dataset(
     """
     labels = dataset.description.label_scheme
     chosen = {plans.configuration(name).data: plans.configuration(name) for name in configurations}
-    outputs = [_Output(folder / data, configuration, _recipe(plans, configuration, labels)) for data, configuration in chosen.items()]
+    outputs = [
+        _Output(folder / data, configuration, _recipe(plans, configuration, labels)) for data, configuration in chosen.items()
+    ]
     tasks = []
     for output in outputs:
         _tidy(output.folder, dataset)

@@ -73,11 +73,18 @@ class History:
             x,
             "epoch",
             [
-                Panel("loss", [
-                    Curve("training", [record.train_loss for record in records]),
-                    Curve("validation", [record.validation_loss for record in records]),
-                ]),
-                Panel("pseudo-Dice (validation patches)", [*dice, Curve("moving average", [r.ema for r in records], bold=True)], (0, 1)),
+                Panel(
+                    "loss",
+                    [
+                        Curve("training", [record.train_loss for record in records]),
+                        Curve("validation", [record.validation_loss for record in records]),
+                    ],
+                ),
+                Panel(
+                    "pseudo-Dice (validation patches)",
+                    [*dice, Curve("moving average", [r.ema for r in records], bold=True)],
+                    (0, 1),
+                ),
                 Panel("learning rate", [Curve("", [record.learning_rate for record in records])]),
                 Panel("seconds per epoch", [Curve("", [record.seconds for record in records])]),
             ],

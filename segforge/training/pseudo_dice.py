@@ -19,10 +19,7 @@ def overlap_counts(logits: Tensor, target: Tensor, labels: LabelScheme) -> Tenso
         Counts `(3, structures)`, int64, on the same device.
     """
     truth = region_maps(target, labels)
-    if labels.has_regions:
-        predicted = logits > 0
-    else:
-        predicted = region_maps(logits.argmax(1), labels)
+    predicted = logits > 0 if labels.has_regions else region_maps(logits.argmax(1), labels)
     if labels.ignore_class is not None:
         annotated = (target != labels.ignore_class)[:, None]
         truth, predicted = truth & annotated, predicted & annotated

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
 import torch
 
 from segforge import plugins
@@ -93,7 +92,8 @@ def _open_model_folder(
         there = TrainingSettings.read(model.settings_path)
         if differences := settings.differences(there):
             raise SegForgeError(
-                f"{model.path} was begun with other settings: {', '.join(differences)}. Use the same, --restart, or a --name of its own."
+                f"{model.path} was begun with other settings: {', '.join(differences)}. "
+                "Use the same, --restart, or a --name of its own."
             )
         if model.plans != own:
             raise SegForgeError(f"{model.path} was begun with other plans of that name. Use --restart, or a --name of its own.")

@@ -124,7 +124,7 @@ class Trainer:
         with self.autocast():
             outputs = self.network(images)
         loss: Tensor = self.loss(outputs, target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.job.settings.gradient_norm)
         self.optimizer.step()
         return loss.detach()
@@ -218,7 +218,7 @@ class Trainer:
         if not math.isfinite(record.train_loss):
             raise SegForgeError(
                 f"The loss is no longer finite in epoch {record.epoch} ({record.train_loss}). The checkpoint before it is in "
-                f"{self.job.folder}. Check the images for extreme values, or train anew with --restart and a lower learning rate."
+                f"{self.job.folder}. Check the images for extreme values; train anew with --restart and another --seed."
             )
 
     def _report(self, record: EpochRecord) -> None:
@@ -242,7 +242,8 @@ class Trainer:
         log.info(
             "%s, fold %s: %d cases to train, %d to validate; %d epochs of %d steps, batch %d of %s; %s, %s parameters; %s",
             job.name, job.fold, len(job.training), len(job.validation), job.settings.epochs, job.settings.iterations,
-            job.settings.batch_size, patch, self.spec.network, f"{parameter_count(self.network):,}", describe_device(job.device),
+            job.settings.batch_size, patch, self.spec.network, f"{parameter_count(self.network):,}",
+            describe_device(job.device),
         )  # fmt: skip
         if self.epoch or self.losses:
             log.info("Going on at epoch %d, step %d.", self.epoch, len(self.losses))
@@ -282,7 +283,9 @@ class Trainer:
         if stop.requested or time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self._save_latest()
         if stop.requested:
-            raise Interrupted(f"Stopped in epoch {self.epoch} after {len(self.losses)} steps; saved. Type the command again to go on.")
+            raise Interrupted(
+                f"Stopped in epoch {self.epoch} after {len(self.losses)} steps; saved. Type the command again to go on."
+            )
 
     def _save_latest(self) -> None:
         latest = self.job.folder / LATEST

@@ -10,7 +10,12 @@ from segforge.dataset.cases import find_cases, open_dataset, read_case_classes, 
 from segforge.dataset.description import read_description
 from segforge.errors import SegForgeError
 
-DESCRIPTION = {"channel_names": {"0": "a", "1": "b"}, "labels": {"background": 0, "x": 1}, "numTraining": 2, "file_ending": ".png"}
+DESCRIPTION = {
+    "channel_names": {"0": "a", "1": "b"},
+    "labels": {"background": 0, "x": 1},
+    "numTraining": 2,
+    "file_ending": ".png",
+}
 
 
 @pytest.fixture

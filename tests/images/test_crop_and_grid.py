@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from segforge.images.crop import Box, bounding_box, filled, nonzero_mask, uncropped

@@ -168,5 +168,7 @@ def test_labels_stored_as_floats_are_read_as_integers(tmp_path: Path) -> None:
 def test_a_grid_without_a_file_behind_it_can_be_written(tmp_path: Path) -> None:
     geometry = Geometry((2, 3, 4), (3.0, 2.0, 1.0), (7.0, 8.0, 9.0))
     write_labels(tmp_path / "a.nii.gz", np.zeros((2, 3, 4), np.uint8), geometry)
-    assert replace(read_image(tmp_path / "a.nii.gz").geometry, header=None) == replace(geometry, direction=read_image(tmp_path / "a.nii.gz").geometry.direction)
+    assert replace(read_image(tmp_path / "a.nii.gz").geometry, header=None) == replace(
+        geometry, direction=read_image(tmp_path / "a.nii.gz").geometry.direction
+    )
     assert sitk.ReadImage(tmp_path / "a.nii.gz").GetOrigin() == (7.0, 8.0, 9.0)

@@ -49,10 +49,8 @@ def test_normalization_names_the_mask_and_its_reason(plan: Callable[..., Planned
     assert "Channel 0, CT: ct: clipped to the 0.5 and 99.5 percentiles" in text
     assert "Channel 1, T1: zscore" in text
     assert text.count("non-zero region") == 1
-    assert (
-        "standard deviation, over the non-zero region only, as cropping keeps 50% of the median case's voxels, less than 75%"
-        in text
-    )
+    assert "over its own standard deviation, over the non-zero region only" in text
+    assert "as cropping keeps 50% of the median case's voxels, less than 75%" in text
 
 
 def test_each_step_of_shrinking_names_its_axis(plan: Callable[..., Planned]) -> None:

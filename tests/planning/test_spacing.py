@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from segforge.planning.spacing import plan_grid, resampled_shapes, target_spacing, transpose_order, whole
+from segforge.planning.spacing import (
+    median_of_cases,
+    percentile,
+    plan_grid,
+    resampled_shapes,
+    target_spacing,
+    transpose_order,
+    whole,
+)
 
 
 def test_target_is_the_median_of_each_axis() -> None:
@@ -11,6 +19,19 @@ def test_target_is_the_median_of_each_axis() -> None:
     target = target_spacing(spacings, np.full((3, 3), 100.0))
     assert target.spacing == (2.0, 0.6, 0.6)
     assert not target.anisotropic
+
+
+@pytest.mark.parametrize("cases", [1, 2, 3, 8, 9])
+def test_median_of_cases_is_that_of_numpy(cases: int) -> None:
+    values = np.random.default_rng(cases).uniform(0.05, 20, (cases, 3))
+    assert list(median_of_cases(values)) == np.median(values, axis=0).tolist()
+
+
+@pytest.mark.parametrize("cases", [1, 2, 6, 8, 11, 60])
+@pytest.mark.parametrize("share", [0.1, 0.37, 1.0])
+def test_percentile_is_that_of_numpy(cases: int, share: float) -> None:
+    values = np.random.default_rng(cases).uniform(0.05, 20, cases)
+    assert percentile(values.tolist(), share) == np.quantile(values, share)
 
 
 def test_coarse_axis_gets_the_tenth_percentile_of_its_spacings() -> None:

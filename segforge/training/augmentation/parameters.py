@@ -123,9 +123,7 @@ def draw_parameters(
         ),
         brightnesses=draw.factors_around_one(BRIGHTNESS_PROBABILITY, BRIGHTNESS_RANGE),
         contrasts=draw.factors_around_one(CONTRAST_PROBABILITY, CONTRAST_RANGE),
-        zooms=np.where(
-            draw.some_channels(LOW_RESOLUTION_PROBABILITY), rng.uniform(*ZOOM_RANGE, (batch_size, channels)), 1.0
-        ),
+        zooms=np.where(draw.some_channels(LOW_RESOLUTION_PROBABILITY), rng.uniform(*ZOOM_RANGE, (batch_size, channels)), 1.0),
         inverted_gammas=draw.factors_around_one(INVERTED_GAMMA_PROBABILITY, GAMMA_RANGE),
         gammas=draw.factors_around_one(GAMMA_PROBABILITY, GAMMA_RANGE),
         mirrored=(rng.random((batch_size, axes)) < MIRROR_PROBABILITY) & np.isin(np.arange(axes), mirror_axes),

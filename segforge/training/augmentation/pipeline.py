@@ -57,9 +57,7 @@ class BatchTransform(Protocol):
 class Augmentation:
     """The augmentation of training patches: spatial transforms, noise, blur, intensities, mirroring."""
 
-    def __init__(
-        self, patch_size: Sequence[int], *, mirror_axes: Sequence[int], masked_channels: Sequence[bool]
-    ) -> None:
+    def __init__(self, patch_size: Sequence[int], *, mirror_axes: Sequence[int], masked_channels: Sequence[bool]) -> None:
         """Set up for a patch size.
 
         Args:
@@ -84,9 +82,7 @@ class Augmentation:
     def draw(self, rng: np.random.Generator, batch_size: int) -> AugmentationParameters:
         """Draw everything random in one batch."""
         channels = len(self._masked_channels)
-        return draw_parameters(
-            rng, self._geometry, batch_size=batch_size, channels=channels, mirror_axes=self._mirror_axes
-        )
+        return draw_parameters(rng, self._geometry, batch_size=batch_size, channels=channels, mirror_axes=self._mirror_axes)
 
     def source_sizes(self, parameters: AugmentationParameters) -> list[tuple[int, ...]]:
         """The initial patch for samples that are rotated or scaled, the patch for the others."""
@@ -142,7 +138,10 @@ class NoAugmentation:
         return [self.patch_size] * len(parameters.scalings)
 
     def __call__(
-        self, images: Sequence[Tensor], labels: Sequence[Tensor], parameters: AugmentationParameters
+        self,
+        images: Sequence[Tensor],
+        labels: Sequence[Tensor],
+        parameters: AugmentationParameters,
     ) -> tuple[Tensor, Tensor]:
         """Stack the samples, see `BatchTransform`."""
         return torch.stack(list(images)), torch.stack(list(labels)).to(torch.int16).clamp_(min=0)

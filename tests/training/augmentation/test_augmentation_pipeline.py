@@ -106,9 +106,7 @@ def _reference_intensities(image: Tensor, drawn: AugmentationParameters, dummy_2
         image, apply_to_channel=channels, multipliers=multipliers
     )
     multipliers = torch.from_numpy(drawn.contrasts[0]).float()
-    image = ContrastTransform(1.0, True, False)._apply_to_image(
-        image, apply_to_channel=channels, multipliers=multipliers
-    )
+    image = ContrastTransform(1.0, True, False)._apply_to_image(image, apply_to_channel=channels, multipliers=multipliers)
     scales = torch.from_numpy(drawn.zooms[0]).float()[:, None].repeat(1, image.ndim - 1)
     scales[:, : int(dummy_2d)] = 1
     image = SimulateLowResolutionTransform(1.0, False, True, None)._apply_to_image(
@@ -214,9 +212,7 @@ def test_masked_channels_are_zero_outside_the_mask_and_others_are_not(make_patch
     plain = NoAugmentation((24, 31)).draw(np.random.default_rng(0), 1)
     ones, parameters = np.ones((1, 2)), augmentation.draw(np.random.default_rng(0), 1)
     names = ("brightnesses", "contrasts", "zooms", "inverted_gammas", "gammas")
-    parameters = dataclasses.replace(
-        plain, blur_sigmas=np.zeros_like(parameters.blur_sigmas), **dict.fromkeys(names, ones)
-    )
+    parameters = dataclasses.replace(plain, blur_sigmas=np.zeros_like(parameters.blur_sigmas), **dict.fromkeys(names, ones))
     image, labels = make_patch((24, 31))
     batch, _ = augmentation([image], [labels], parameters)
     outside = labels < 0

@@ -1,0 +1,113 @@
+"""A training that is killed or interrupted goes on, and ends with the numbers of one that was not."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from e2e_environment import environment
+
+TRAIN = "train 900 3d_fullres 0 --epochs 7 --iterations 6 --validation-iterations 2 --batch-size 2"
+FOLD = Path("results/Dataset900_Phantom/default__default__3d_fullres/fold_0")
+
+
+def history(workspace: Path) -> list[dict]:
+    records = [json.loads(line) for line in (workspace / FOLD / "history.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(planned: Path, tmp_path_factory: pytest.TempPathFactory, segforge) -> Path:
+    workspace = tmp_path_factory.mktemp("undisturbed") / "w"
+    shutil.copytree(planned, workspace)
+    segforge(TRAIN, workspace)
+    return workspace
+
+
+def stopped_by(number: signal.Signals, workspace: Path, epoch: int) -> subprocess.CompletedProcess[str]:
+    """Start the training and send a signal in the given epoch."""
+    words = [sys.executable, "-u", "-m", "segforge", *TRAIN.split()]
+    process = subprocess.Popen(
+        words,
+        cwd=workspace,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        path = workspace / FOLD / "history.jsonl"
+        if path.is_file() and len(path.read_text().splitlines()) >= epoch:
+            break
+        time.sleep(0.005)
+    os.killpg(process.pid, number)
+    stdout, stderr = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
+
+def test_after_kill_9_in_epoch_4_the_same_command_goes_on_to_the_same_numbers(
+    planned: Path, undisturbed: Path, tmp_path: Path, segforge
+) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(planned, workspace)
+    killed = stopped_by(signal.SIGKILL, workspace, epoch=4)
+    assert killed.returncode == -signal.SIGKILL
+    second = segforge(TRAIN, workspace)
+    (line,) = [line for line in second.stdout.splitlines() if line.startswith("Going on at epoch")]
+    begun = int(line.split()[4].strip(","))
+    assert begun >= 4 or (begun == 3 and "step 6" in line)
+    trained_again = [int(line.split()[1].strip(":")) for line in second.stdout.splitlines() if line.startswith("epoch ")]
+    assert trained_again == list(range(begun, 7))
+    assert history(workspace) == history(undisturbed)
+    name = "checkpoint_final.safetensors"
+    assert (workspace / FOLD / name).read_bytes() == (undisturbed / FOLD / name).read_bytes()
+    assert not list(workspace.rglob(".*partial*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_training_saves_within_the_epoch_and_exits_130(
+    planned: Path, undisturbed: Path, tmp_path: Path, segforge, number: signal.Signals
+) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(planned, workspace)
+    stopped = stopped_by(number, workspace, epoch=2)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "Type the command again to go on" in stopped.stderr
+    segforge(TRAIN, workspace)
+    assert history(workspace) == history(undisturbed)
+
+
+def test_other_settings_are_refused_with_the_difference(undisturbed: Path, segforge) -> None:
+    done = segforge(TRAIN.replace("--epochs 7", "--epochs 9"), undisturbed, status=2)
+    assert "epochs 9, not 7" in done.stderr
+    assert "--name" in done.stderr
+
+
+def test_restart_keeps_the_old_result_aside(planned: Path, tmp_path: Path, segforge) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(planned, workspace)
+    short = "train 900 3d_fullres 0 --epochs 1 --iterations 1 --validation-iterations 1 --batch-size 2"
+    segforge(short, workspace)
+    segforge(short.replace("--iterations 1", "--iterations 2") + " --restart", workspace)
+    folds = sorted(path.name for path in (workspace / FOLD).parent.iterdir() if path.is_dir())
+    assert folds == ["fold_0", "fold_0.old-1"]
+
+
+def test_a_damaged_latest_checkpoint_falls_back_to_the_one_before(
+    planned: Path, undisturbed: Path, tmp_path: Path, segforge
+) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(planned, workspace)
+    stopped_by(signal.SIGKILL, workspace, epoch=3)
+    latest = workspace / FOLD / "checkpoint_latest.safetensors"
+    latest.write_bytes(latest.read_bytes()[:-50])
+    done = segforge(TRAIN, workspace)
+    assert "is damaged" in done.stderr
+    assert history(workspace) == history(undisturbed)
