@@ -131,6 +131,8 @@ def train(
     folder = place.preprocessed / dataset_name
     read_plans = _read_plans(folder, plans, dataset_name)
     chosen = read_plans.configuration(configuration)
+    if chosen.previous_stage:
+        raise SegForgeError(f"{configuration} builds on the predictions of {chosen.previous_stage} and cannot be trained yet.")
     raw = open_dataset(place.raw_folder(dataset_name))
     cases = [case.id for case in raw.cases]
     splits = read_splits(folder / SPLITS, cases)

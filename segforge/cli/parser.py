@@ -21,7 +21,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**{"allow_abbrev": False, **kwargs})  # type: ignore[arg-type]
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse, and refuse unknown words here, where the options that they may mean are known."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:

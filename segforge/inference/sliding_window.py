@@ -63,7 +63,7 @@ class SlidingWindow:
         Returns:
             `(heads, Z, Y, X)` float32.
         """
-        volume = torch.from_numpy(np.ascontiguousarray(image))
+        volume = torch.from_numpy(np.array(image, np.float32, order="C"))  # a copy: mapped cases are read-only
         if len(self._patch) == 3:
             return self._volume(volume[None], advance)[0].numpy()
         return self._volume(volume.transpose(0, 1), advance).transpose(0, 1).numpy()

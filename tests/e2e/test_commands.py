@@ -2,10 +2,13 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from e2e_environment import environment
 
 import segforge as package
 from segforge.images.files import read_image, read_labels
@@ -119,3 +122,24 @@ def test_debug_shows_the_traceback(trained: Path, segforge) -> None:
 def test_without_a_trained_model_predict_says_what_to_do(planned: Path, segforge) -> None:
     done = segforge(f"predict -i {RAW}/imagesTs -o out", planned, status=2)
     assert "has no trained model. Train one first" in done.stderr
+
+
+def test_the_example_predicts_what_the_command_predicts(trained: Path, segforge, tmp_path: Path) -> None:
+    model = trained / "results/Dataset900_Phantom/default__default__2d"
+    source = sorted((trained / RAW / "imagesTs").iterdir())[0]
+    script = Path(__file__).parents[2] / "examples" / "predict.py"
+    words = [sys.executable, str(script), str(model), str(source), str(tmp_path / "labels.nii.gz")]
+    subprocess.run(words, check=True, env=environment())
+    segforge(f"predict -i {source.parent} -o {tmp_path}/out -m {model}", trained)
+    written = read_labels(tmp_path / "out" / source.name.replace("_0000", "")).array
+    np.testing.assert_array_equal(read_labels(tmp_path / "labels.nii.gz").array, written)
+
+
+def test_a_cascade_that_is_only_planned_is_refused_clearly(trained: Path, segforge, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "w")
+    path = tmp_path / "w/preprocessed/Dataset900_Phantom/plans/default.json"
+    plans = json.loads(path.read_text())
+    plans["configurations"]["3d_cascade_fullres"] = plans["configurations"]["3d_fullres"] | {"previous_stage": "3d_lowres"}
+    path.write_text(json.dumps(plans))
+    done = segforge(TRAIN.format("3d_cascade_fullres", 0), tmp_path / "w", status=2)
+    assert "cannot be trained yet" in done.stderr
