@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     output = options.folder / "predictions"
     commands = [
         "plan -d 900 --features 8",
-        "train 900 3d_fullres 0 --epochs 6 --iterations 40 --batch-size 2 --validation-iterations 8",
+        "train 900 3d_fullres 0 --epochs 6 --iterations 50 --batch-size 2 --validation-iterations 5",
         "find-best -d 900",
         f"predict -d 900 -i {shlex.quote(str(raw / 'imagesTs'))} -o {shlex.quote(str(output))}",
         f"evaluate -r {shlex.quote(str(raw / 'labelsTs'))} -p {shlex.quote(str(output))}",
@@ -45,6 +45,7 @@ def _type(command: str, workspace: Path) -> int:
 
 
 def _draw(raw: Path, predictions: Path, picture: Path) -> int:
+    from segforge.dataset.phantom import LABELS
     from segforge.figures.overlay import draw_comparison
     from segforge.images.files import read_image, read_labels
 
@@ -56,7 +57,8 @@ def _draw(raw: Path, predictions: Path, picture: Path) -> int:
         read_labels(raw / "labelsTs" / name).array[0],
         read_labels(predictions / name).array[0],
         image.geometry.spacing,
-        title=name,
+        names={value: label for label, value in LABELS.items() if value},
+        title=name.removesuffix(".nii.gz"),
     )
     print(f"\nA predicted case: {picture}")
     return 0

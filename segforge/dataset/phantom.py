@@ -13,10 +13,10 @@ from segforge.images.image import Geometry
 
 Array = npt.NDArray[Any]
 
-LABELS: dict[str, int | tuple[int, ...]] = {"background": 0, "organ": 1, "lesion": 2}
+LABELS = {"background": 0, "organ": 1, "lesion": 2}
 
-_EXTENT = 64.0  # mm per axis
-_SPACINGS = np.array([[1.6, 1.3, 1.3], [2.6, 1.8, 1.8]])  # lowest and highest, mm
+_EXTENT = 70.0  # mm per axis
+_SPACINGS = np.array([[2.4, 2.0, 2.0], [3.2, 2.4, 2.4]])  # lowest and highest, mm
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def write_phantom(folder: Path, *, training: int, testing: int, seed: int = 0) -
         kind, name = ("Tr", f"phantom_{index:03d}") if index < training else ("Ts", f"phantom_{index:03d}")
         write_labels(folder / f"images{kind}" / f"{name}_0000.nii.gz", case.image, case.geometry)
         write_labels(folder / f"labels{kind}" / f"{name}.nii.gz", case.labels, case.geometry)
-    DatasetDescription(channel_names={"0": "MRI"}, labels=LABELS, num_training=training, file_ending=".nii.gz").write(
+    DatasetDescription(channel_names={"0": "MRI"}, labels={**LABELS}, num_training=training, file_ending=".nii.gz").write(
         folder / FILE_NAME
     )
 
@@ -51,13 +51,13 @@ def phantom_case(random: np.random.Generator) -> PhantomCase:
     grid = np.stack(np.meshgrid(*(np.arange(n) * s for n, s in zip(shape, spacing, strict=True)), indexing="ij"), -1)
     middle = np.array(shape) * spacing / 2
     centre = middle + random.uniform(-6, 6, 3)
-    radii = random.uniform(14, 20, 3)
+    radii = random.uniform(17, 23, 3)
     organ = _ellipsoid(grid, centre, radii)
-    lesion = _ellipsoid(grid, centre + random.uniform(-0.35, 0.35, 3) * radii, random.uniform(5.5, 8.5, 3))
+    lesion = _ellipsoid(grid, centre + random.uniform(-0.3, 0.3, 3) * radii, random.uniform(8, 12, 3))
     image = np.full(shape, 100.0)
     for _ in range(6):
-        away = _direction(random) * random.uniform(30, 42)
-        image[_ellipsoid(grid, centre + away, random.uniform(4, 9, 3))] = random.choice([60.0, 150.0])
+        away = _direction(random) * random.uniform(32, 45)
+        image[_ellipsoid(grid, centre + away, random.uniform(5, 10, 3))] = random.choice([60.0, 150.0])
     image[organ] = 150
     image[lesion] = 60
     bias = 1 + 0.25 * np.tanh((grid - middle) @ _direction(random) / 20)

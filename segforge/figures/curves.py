@@ -41,4 +41,5 @@ def draw_panels(path: Path, x: Sequence[float], x_label: str, panels: Sequence[P
         if any(curve.name for curve in panel.curves):
             axis.legend(loc="best", fontsize=8)
     axes[-1].set_xlabel(x_label)
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
     save(figure, path)
