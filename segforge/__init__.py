@@ -1,24 +1,33 @@
 """SegForge: self-configuring biomedical image segmentation."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["SegForgeError", "evaluate", "find_best", "load", "plan", "predict", "train"]
+__all__ = ["SegForgeError", "TrainingOptions", "evaluate", "find_best", "load", "plan", "predict", "train"]
 
 if TYPE_CHECKING:
-    from segforge.api import evaluate, find_best, load, plan, predict, train
+    from segforge.api.evaluation import evaluate
+    from segforge.api.planning import plan
+    from segforge.api.prediction import load, predict
+    from segforge.api.training import TrainingOptions, find_best, train
     from segforge.errors import SegForgeError
+
+_PLACES = {
+    "SegForgeError": "segforge.errors",
+    "TrainingOptions": "segforge.api.training",
+    "evaluate": "segforge.api.evaluation",
+    "find_best": "segforge.api.training",
+    "load": "segforge.api.prediction",
+    "plan": "segforge.api.planning",
+    "predict": "segforge.api.prediction",
+    "train": "segforge.api.training",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the functions of `segforge.api` when they are first used, so that `import segforge` costs nothing."""
-    if name == "SegForgeError":
-        from segforge.errors import SegForgeError
-
-        return SegForgeError
-    if name in __all__:
-        from segforge import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'segforge' has no attribute '{name}'")
+    """Import a function when it is first used, so that `import segforge` costs nothing."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'segforge' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PLACES[name]), name)

@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate and show the table."""
-    from segforge import api
+    from segforge.api.evaluation import evaluate
     from segforge.evaluation.summary import table
 
-    summary = api.evaluate(
+    summary = evaluate(
         options.references,
         options.predictions,
         dataset=options.dataset,

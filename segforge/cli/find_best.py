@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Rank, select, and show both."""
-    from segforge import api
+    from segforge.api.training import find_best
 
-    selection = api.find_best(
+    selection = find_best(
         options.dataset, folds=options.folds, device=options.device, workspace=path_or_none(options.workspace)
     )
     width = max(len(candidate.model) for candidate in selection.ranking)

@@ -1,34 +1,196 @@
 """`segforge plan`."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from segforge.cli.parser import add_dataset, path_or_none
+from segforge.cli.parser import path_or_none
+
+if TYPE_CHECKING:
+    from segforge.planning.plans import Plans
+    from segforge.planning.settings import PlannerSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_dataset(parser, required=True)
-    parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations to preprocess (default: 2d 3d_fullres)")
-    parser.add_argument("--no-preprocess", action="store_true", help="only plan (default: preprocess too)")
+    parser.add_argument("-d", "--dataset", nargs="+", metavar="DATASET", help="numbers or names of data sets (default: none)")
     parser.add_argument(
-        "-np", type=int, metavar="N", help="worker processes; 0 works in this thread (default: threads, one per core)"
+        "-c",
+        nargs="+",
+        metavar="CONFIGURATION",
+        help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, if planned)",
     )
-    group = parser.add_argument_group("plans")
-    group.add_argument("--name", metavar="NAME", help="name of the plans (default: default)")
+    parser.add_argument("--no-preprocess", action="store_true", help="only plan (default: preprocess too)")
+    parser.add_argument("-np", type=int, metavar="N", help="worker processes; 0: this thread (default: threads, one per core)")
+    _add_plans(parser.add_argument_group("what to decide instead of the planner"))
+    _add_reading(parser.add_argument_group("to read plans"))
+    _add_elsewhere(parser.add_argument_group("plans from elsewhere"))
+
+
+def _add_plans(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--name", metavar="NAME", help="name of the plans (default: the planner's)")
+    group.add_argument(
+        "--planner",
+        default="default",
+        metavar="PLANNER",
+        help="default, resenc-m, resenc-l, resenc-xl, nnU-Net's names, or PACKAGE:CLASS (default: default)",
+    )
+    group.add_argument(
+        "--gpu-memory", type=float, metavar="GB", help="memory that a training may fill (default: the planner's)"
+    )
     group.add_argument("--features", type=int, metavar="N", help="channels of the network's first stage (default: 32)")
+    group.add_argument("--blocks", type=int, nargs="+", metavar="N", help="blocks per encoder stage (default: the planner's)")
     group.add_argument("--batch-size", type=int, metavar="N", help="patches per training step (default: what fits in memory)")
+    group.add_argument("--patch-size", type=int, nargs="+", metavar="N", help="z y x, or y x for 2d (default: what fits)")
+    group.add_argument("--spacing", type=float, nargs=3, metavar="MM", help="z y x, target spacing (default: by the method)")
+    group.add_argument("--no-transpose", action="store_true", help="keep the order of the axes (default: coarsest first)")
+    group.add_argument("--no-resampling", action="store_true", help="leave every case on its own grid (default: resample)")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Plan and preprocess."""
-    from segforge import api
+def _add_reading(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--show", action="store_true", help="plan and show the configurations as a table (default: plan, preprocess)"
+    )
+    group.add_argument(
+        "--explain", action="store_true", help="plan and say why each number is what it is (default: only in NAME.md)"
+    )
+    group.add_argument("--check", type=Path, metavar="FILE", help="only check plans that were edited by hand (default: none)")
+
+
+def _add_elsewhere(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fingerprint", type=Path, metavar="FILE", help="plan from a fingerprint, without the data (default: none)"
+    )
+    group.add_argument("--description", type=Path, metavar="FILE", help="its dataset.json (default: none)")
+    group.add_argument("--output", type=Path, metavar="FILE", help="where to write those plans (default: none)")
+    group.add_argument(
+        "--layout", choices=("segforge", "nnunet"), default="segforge", help="segforge or nnunet (default: segforge)"
+    )
+    group.add_argument("--move-from", metavar="DATASET", help="use the plans of another data set, under --name (default: none)")
+    group.add_argument("-p", "--plans", default="default", metavar="PLANS", help="their name there (default: default)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan in the way that was asked for."""
+    if options.check:
+        return _check(options)
+    if options.fingerprint or options.description:
+        return _without_data(options)
+    if not options.dataset:
+        return _usage("give data sets with -d, or --check, or --fingerprint with --description")
+    if options.move_from:
+        return _move(options)
+    if options.layout != "segforge" or options.output:
+        return _usage("--layout and --output go with --fingerprint and --description")
+    from segforge.api.planning import plan
+
+    for dataset in options.dataset:
+        reading = options.show or options.explain
+        planned = plan(
+            dataset,
+            settings=_settings(options),
+            configurations=options.c,
+            preprocess=not (options.no_preprocess or reading),
+            workers=options.np,
+            workspace=path_or_none(options.workspace),
+        )
+        if options.explain:
+            print(planned.explanation)
+        if options.show:
+            print(table(planned.plans))
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> "PlannerSettings":
     from segforge.planning.settings import PlannerSettings
 
-    api.plan(
-        options.dataset,
-        settings=PlannerSettings(name=options.name, features=options.features, batch_size=options.batch_size),
-        configurations=options.c,
-        preprocess=not options.no_preprocess,
-        workers=options.np,
-        workspace=path_or_none(options.workspace),
+    return PlannerSettings(
+        planner=options.planner,
+        gpu_memory=options.gpu_memory,
+        name=options.name,
+        features=options.features,
+        blocks=tuple(options.blocks) if options.blocks else None,
+        batch_size=options.batch_size,
+        patch_size=tuple(options.patch_size) if options.patch_size else None,
+        spacing=tuple(options.spacing) if options.spacing else None,
+        transpose=not options.no_transpose,
+        resampling=not options.no_resampling,
     )
+
+
+def _check(options: argparse.Namespace) -> int:
+    from segforge.api.planning import check_plans
+
+    plans = check_plans(options.check)
+    print(table(plans))
+    print(f"{options.check} can be trained with: {', '.join(plans.configurations)}.")
+    return 0
+
+
+def _without_data(options: argparse.Namespace) -> int:
+    if not (options.fingerprint and options.description):
+        return _usage("--fingerprint and --description go together")
+    from segforge.api.planning import plan_without_data, write_plans
+
+    planned, description = plan_without_data(options.fingerprint, options.description, settings=_settings(options))
+    if options.output:
+        write_plans(planned.plans, description, options.output, layout=options.layout)
+    if options.explain:
+        print(planned.explanation)
+    if options.show or not (options.output or options.explain):
+        print(table(planned.plans))
+    return 0
+
+
+def _move(options: argparse.Namespace) -> int:
+    if not options.name:
+        return _usage("--move-from needs --name, the name of the plans for the new data set")
+    from segforge.api.planning import move_plans
+
+    for dataset in options.dataset:
+        moved = move_plans(
+            options.move_from,
+            dataset,
+            name=options.name,
+            source_name=options.plans,
+            configurations=options.c,
+            preprocess=not options.no_preprocess,
+            workers=options.np,
+            workspace=path_or_none(options.workspace),
+        )
+        print(table(moved))
+    return 0
+
+
+def table(plans: "Plans") -> str:
+    """The configurations of plans, a row each."""
+    from segforge.planning.cost import parameter_count, training_memory, training_operations
+
+    rows = [
+        ("configuration", "spacing", "median shape", "patch", "batch", "stages", "features", "parameters", "GB", "TFLOP/step")
+    ]
+    for name, item in plans.configurations.items():
+        spec = item.architecture
+        rows.append(
+            (
+                name,
+                " ".join(f"{value:.3g}" for value in item.spacing),
+                " ".join(f"{value:.0f}" for value in item.median_shape),
+                " ".join(map(str, item.patch_size)),
+                str(item.batch_size),
+                str(len(spec.features)),
+                f"{spec.features[0]}-{spec.features[-1]}",
+                f"{parameter_count(spec):,}",
+                f"{training_memory(item):.1f}",
+                f"{training_operations(item) / 1e12:.3g}",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return f"{plans.name} of {plans.dataset} ({plans.planner}, {plans.gpu_memory:g} GB)\n" + "\n".join(lines)
+
+
+def _usage(message: str) -> int:
+    from segforge.errors import SegForgeError
+
+    raise SegForgeError(f"{message[0].upper()}{message[1:]}. Try: segforge plan --help")

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("-p", "--plans", metavar="PLANS", help="name of the plans (default: whichever is trained)")
     group.add_argument("--name", metavar="NAME", help="name of the training (default: whichever there is)")
-    group.add_argument("-m", "--model", type=Path, metavar="DIR", help="a model's folder, instead of the four above")
+    group.add_argument(
+        "-m", "--model", type=Path, metavar="DIR", help="a model's folder, instead of the four above (default: none)"
+    )
     group.add_argument("-f", "--folds", nargs="+", metavar="FOLD", help="folds to average (default: all that are trained)")
     group = parser.add_argument_group("how to predict")
     group.add_argument(
@@ -33,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Predict."""
-    from segforge import api
+    from segforge.api.prediction import predict
 
-    count = api.predict(
+    count = predict(
         options.images,
         options.output,
         dataset=options.dataset,

@@ -26,16 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train and validate, and show the validation."""
-    from segforge import api
+    from segforge.api.training import TrainingOptions, train
     from segforge.evaluation.summary import table
 
-    summary = api.train(
+    summary = train(
         options.dataset,
         options.configuration,
         options.fold,
         plans=options.plans,
         name=options.name,
-        options=api.TrainingOptions(
+        options=TrainingOptions(
             epochs=options.epochs,
             iterations=options.iterations,
             validation_iterations=options.validation_iterations,

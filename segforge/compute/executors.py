@@ -83,6 +83,17 @@ def processes(resources: Resources) -> Executor:
     return ProcessPoolExecutor(resources.workers, mp_context=multiprocessing.get_context("spawn"))
 
 
+def executor_for(workers: int | None) -> tuple[ExecutorFactory, Resources]:
+    """The executor that a user asks for with `-np`.
+
+    Args:
+        workers: None for threads, one per core; 0 for the calling thread; else that many processes.
+    """
+    if workers is None:
+        return threads, Resources(available_cores())
+    return (processes, Resources(workers)) if workers else (inline, Resources())
+
+
 def available_cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

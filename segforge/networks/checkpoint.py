@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import safe_open
@@ -33,6 +33,7 @@ class CheckpointFacts(Document):
         architecture: The network.
         epoch: Completed epochs.
         losses: Losses of the training steps that were done in the epoch after those.
+        record: What the history says of the last completed epoch, in a checkpoint made at its end.
         ema: Moving average of the pseudo-Dice, NaN before the first epoch.
         best_ema: The highest so far.
         mirror_axes: Spatial axes that were mirrored in training, and may be in prediction.
@@ -45,6 +46,7 @@ class CheckpointFacts(Document):
     architecture: ArchitectureSpec
     epoch: int
     losses: tuple[float, ...] = ()
+    record: dict[str, Any] | None = None
     ema: NanFloat
     best_ema: NanFloat
     mirror_axes: tuple[int, ...]

@@ -49,7 +49,7 @@ class ModelFolder:
 
     @property
     def plans(self) -> Plans:
-        """The plans, with this model's configuration alone and the network that was really used."""
+        """The plans, with this model's configuration first and then only those that it builds on."""
         return Plans.read(self.path / "plans.json")
 
     @property
@@ -64,8 +64,7 @@ class ModelFolder:
 
     def configuration(self, plans: Plans) -> tuple[str, Configuration]:
         """Name and content of the model's configuration."""
-        (item,) = plans.configurations.items()
-        return item
+        return next(iter(plans.configurations.items()))
 
     def fold(self, fold: int | str) -> FoldFolder:
         """The folder of one fold, trained or not."""

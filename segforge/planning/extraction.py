@@ -1,17 +1,23 @@
 """From the raw cases of a data set to its fingerprint."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from segforge.compute.documents import Document
 from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
+from segforge.compute.files import file_hash
+from segforge.compute.sources import Source, are_unchanged
 from segforge.dataset.cases import Case, RawDataset, read_case_classes, read_case_image
 from segforge.dataset.description import DatasetDescription
 from segforge.errors import CasesFailed
 from segforge.images.crop import bounding_box, nonzero_mask
 from segforge.images.image import Array
-from segforge.planning.fingerprint import Fingerprint, IntensityProperties
+from segforge.planning.fingerprint import FILE_NAME, Fingerprint, IntensityProperties
 
 _DRAWS = 10**8  # foreground voxels drawn from the whole data set, per channel
 _SEED = 1234
@@ -25,6 +31,36 @@ class _CaseFacts:
     shape_after_crop: tuple[int, int, int]
     relative_size: float
     intensities: list[tuple[Array, Array]]
+
+
+class FingerprintRecord(Document):
+    """What a fingerprint was taken from, beside it as `dataset_fingerprint.sources.json`."""
+
+    version: Literal[1] = 1
+    description: str
+    fingerprint: str
+    sources: tuple[Source, ...]
+
+
+def current_fingerprint(dataset: RawDataset, folder: Path, factory: ExecutorFactory, resources: Resources) -> Fingerprint:
+    """The fingerprint in a data set's preprocessed folder, taken anew if raw files or `dataset.json` have changed.
+
+    Raises:
+        CasesFailed: If cases could not be read; names each with its reason.
+    """
+    path, record_path = folder / FILE_NAME, folder / "dataset_fingerprint.sources.json"
+    files = [file for case in dataset.cases for file in case.files]
+    description = hashlib.sha256(dataset.description.to_json().encode()).hexdigest()
+    if path.is_file() and record_path.is_file():
+        record = FingerprintRecord.read(record_path)
+        same = record.description == description and record.fingerprint == file_hash(path)
+        if same and are_unchanged(record.sources, files):
+            return Fingerprint.read(path)
+    fingerprint = extract_fingerprint(dataset, factory, resources)
+    fingerprint.write(path)
+    sources = tuple(Source.of(file) for file in files)
+    FingerprintRecord(description=description, fingerprint=file_hash(path), sources=sources).write(record_path)
+    return fingerprint
 
 
 def extract_fingerprint(dataset: RawDataset, factory: ExecutorFactory, resources: Resources) -> Fingerprint:

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from segforge.compute.documents import Document, NanFloat
 
+FILE_NAME = "dataset_fingerprint.json"
+
 
 class IntensityProperties(Document):
     """Statistics of one channel's foreground voxels over the data set; NaN where there is no foreground."""

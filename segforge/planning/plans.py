@@ -1,7 +1,7 @@
 """The plans of an experiment: the contract that preprocessing, training and inference read."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,7 @@ from segforge.compute.documents import Document
 from segforge.errors import SegForgeError
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.fingerprint import IntensityProperties
+from segforge.planning.inheritance import resolve
 
 
 class NormalizationSpec(Document):
@@ -53,6 +54,7 @@ class Configuration(Document):
         resampling: Whether and with which spline orders cases are resampled.
         architecture: The network.
         previous_stage: The configuration whose prediction is a further input (cascade).
+        inherits_from: The configuration that a file took the rest from; here everything is complete.
     """
 
     data: str
@@ -65,6 +67,7 @@ class Configuration(Document):
     resampling: ResamplingSpec = ResamplingSpec()
     architecture: ArchitectureSpec
     previous_stage: str | None = None
+    inherits_from: str | None = None
 
     @model_validator(mode="after")
     def _patch_fits_the_network(self) -> Self:
@@ -109,6 +112,22 @@ class Plans(Document):
     intensities: tuple[IntensityProperties, ...]
     configurations: dict[str, Configuration]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_configurations(cls, content: Any) -> Any:
+        if isinstance(content, dict) and isinstance(content.get("configurations"), dict):
+            return content | {"configurations": resolve(content["configurations"])}
+        return content
+
+    @model_validator(mode="after")
+    def _previous_stages_exist(self) -> Self:
+        for name, configuration in self.configurations.items():
+            if configuration.previous_stage not in (None, *self.configurations):
+                raise ValueError(
+                    f"configurations.{name}.previous_stage: there is no configuration {configuration.previous_stage}"
+                )
+        return self
+
     @model_validator(mode="after")
     def _axes_are_a_permutation(self) -> Self:
         if sorted(self.transpose_forward) != [0, 1, 2]:
@@ -133,7 +152,30 @@ class Plans(Document):
             known = ", ".join(self.configurations)
             raise SegForgeError(f"The plans {self.name} have no configuration {name}. They have: {known}.") from None
 
+    def with_previous_stages(self, name: str) -> dict[str, Configuration]:
+        """The configuration of that name, and after it those that it builds on."""
+        chain = {}
+        stage: str | None = name
+        while stage is not None and stage not in chain:
+            chain[stage] = self.configuration(stage)
+            stage = chain[stage].previous_stage
+        return chain
+
 
 def plans_path(preprocessed: Path, name: str) -> Path:
     """File of the plans `name` of a data set's preprocessed folder."""
     return preprocessed / "plans" / f"{name}.json"
+
+
+def read_plans(preprocessed: Path, name: str) -> Plans:
+    """The plans `name` of a data set's preprocessed folder.
+
+    Raises:
+        SegForgeError: If there are none of that name; lists those that there are, and says how to make them.
+    """
+    path = plans_path(preprocessed, name)
+    if path.is_file():
+        return Plans.read(path)
+    known = ", ".join(sorted(other.stem for other in path.parent.glob("*.json"))) or "none"
+    dataset = preprocessed.name
+    raise SegForgeError(f"{dataset} has no plans {name} (there are: {known}). Make them with: segforge plan -d {dataset}")

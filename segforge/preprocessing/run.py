@@ -63,7 +63,7 @@ def preprocess_dataset(
     for output in outputs:
         _tidy(output.folder, dataset)
     for case in dataset.cases:
-        due = [output for output in outputs if not CaseStore(output.folder).is_current(case.id, output.recipe, _files(case))]
+        due = [output for output in outputs if not CaseStore(output.folder).is_current(case.id, output.recipe, case.files)]
         if due:
             tasks.append(Task(case.id, _preprocess_case, (case, dataset.description, plans, due)))
     if len(tasks) < len(dataset.cases):
@@ -84,12 +84,7 @@ def _preprocess_case(case: Case, description: DatasetDescription, plans: Plans, 
             preprocessed = Preprocessor(plans, output.configuration, labels)(image, classes)
         except SegForgeError as error:
             raise SegForgeError(f"{case.images[0]} {error}") from error
-        CaseStore(output.folder).write(case.id, preprocessed, output.recipe, _files(case))
-
-
-def _files(case: Case) -> list[Path]:
-    assert case.label is not None
-    return [*case.images, case.label]
+        CaseStore(output.folder).write(case.id, preprocessed, output.recipe, case.files)
 
 
 def _tidy(folder: Path, dataset: RawDataset) -> None:

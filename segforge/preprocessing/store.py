@@ -9,34 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from segforge.compute.documents import Document
-from segforge.compute.files import file_hash, whole_file
+from segforge.compute.files import whole_file
+from segforge.compute.sources import Source, are_unchanged
 from segforge.errors import SegForgeError
 from segforge.preprocessing.preprocessor import CaseProperties, PreprocessedCase
 
 _BLOCK = 1 << 23
 _PARTS = (".npy", "_seg.npy", "_locations.npz")
-
-
-class Source(Document):
-    """A raw file that a preprocessed case came from."""
-
-    name: str
-    size: int
-    modified: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> "Source":
-        """Describe a file."""
-        facts = path.stat()
-        return cls(name=_short(path), size=facts.st_size, modified=facts.st_mtime_ns, sha256=file_hash(path))
-
-    def is_unchanged(self, path: Path) -> bool:
-        """Whether the file still has this content; it is read only if its size or time of change is another."""
-        facts = path.stat()
-        if (facts.st_size, facts.st_mtime_ns) == (self.size, self.modified):
-            return True
-        return facts.st_size == self.size and file_hash(path) == self.sha256
 
 
 class Seal(Document):
@@ -80,12 +59,8 @@ class CaseStore:
             record = CaseRecord.read(self._record(case))
         except SegForgeError:
             return False
-        paths = {_short(path): path for path in sources}
         complete = all(self._has_size(case, part, record.seals.get(part)) for part in _PARTS)
-        same_files = {source.name for source in record.sources} == set(paths)
-        return (
-            complete and same_files and record.recipe == recipe and all(s.is_unchanged(paths[s.name]) for s in record.sources)
-        )
+        return complete and record.recipe == recipe and are_unchanged(record.sources, sources)
 
     def write(self, case: str, preprocessed: PreprocessedCase, recipe: str, sources: Iterable[Path]) -> None:
         """Write a case; it counts only once all of it is there."""
@@ -147,8 +122,3 @@ def _seal(path: Path) -> Seal:
     with path.open("rb") as file:
         blocks = [hashlib.blake2b(block, digest_size=8).hexdigest() for block in iter(lambda: file.read(_BLOCK), b"")]
     return Seal(size=path.stat().st_size, blocks=tuple(blocks))
-
-
-def _short(path: Path) -> str:
-    """`imagesTr/CASE_0000.nii.gz`: a workspace may be moved as a whole."""
-    return f"{path.parent.name}/{path.name}"

@@ -45,10 +45,12 @@ class History:
         """Add an epoch."""
         append_line(self._path, json.dumps(without_nan(asdict(record))))
 
-    def cut_back(self, epochs: int) -> None:
-        """Keep only the first epochs: what a checkpoint stands for."""
-        kept = [json.dumps(asdict(record)) + "\n" for record in self.read() if record.epoch < epochs]
-        write_text(self._path, "".join(kept))
+    def cut_back(self, epochs: int, last: EpochRecord | None = None) -> None:
+        """Keep only the first epochs, what a checkpoint stands for; `last` is added where a killed process did not get to it."""
+        kept = [record for record in self.read() if record.epoch < epochs]
+        if last and len(kept) < epochs:
+            kept.append(last)
+        write_text(self._path, "".join(json.dumps(asdict(record)) + "\n" for record in kept))
 
     def read(self) -> list[EpochRecord]:
         """All epochs, in order; a line that a killed process left half is passed over."""

@@ -87,7 +87,7 @@ def _open_model_folder(
     model: ModelFolder, plans: Plans, configuration: str, description: DatasetDescription, settings: TrainingSettings
 ) -> None:
     """Write what the folds share, or compare it with what is there."""
-    own = plans.model_copy(update={"configurations": {configuration: plans.configuration(configuration)}})
+    own = plans.model_copy(update={"configurations": plans.with_previous_stages(configuration)})
     if model.settings_path.is_file():
         there = TrainingSettings.read(model.settings_path)
         if differences := settings.differences(there):

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from segforge.compute.device import describe_device
+from segforge.compute.documents import without_nan
 from segforge.compute.interruption import StopRequest, deferred_stop
 from segforge.compute.progress import progress_bar
 from segforge.dataset.labels import LabelScheme
@@ -205,14 +206,15 @@ class Trainer:
         )
         self._refuse_divergence(record)
         self.on_epoch_end(record)
-        self._report(record)
-        self.history.append(record)
         self.epoch += 1
         self.losses = []
         if math.isnan(self.best_ema) or self.ema > self.best_ema:
             self.best_ema = self.ema
             self._save(BEST)
-        self._save_latest()
+        self._save_latest(record)
+        # After the checkpoint, which holds the record too: whoever reads of an epoch can rely on it.
+        self.history.append(record)
+        self._report(record)
 
     def _refuse_divergence(self, record: EpochRecord) -> None:
         if not math.isfinite(record.train_loss):
@@ -266,10 +268,11 @@ class Trainer:
 
     def _restore(self) -> None:
         checkpoint = newest_checkpoint(self.job.folder)
-        self.history.cut_back(checkpoint.facts.epoch if checkpoint else 0)
         if checkpoint is None:
+            self.history.cut_back(0)
             return
         facts = checkpoint.facts
+        self.history.cut_back(facts.epoch, last=EpochRecord(**facts.record) if facts.record else None)
         if facts.architecture != self.spec:
             raise SegForgeError(f"The checkpoint in {self.job.folder} is of another network. Train anew with --restart.")
         if self.job.device.type == "cpu":
@@ -287,20 +290,21 @@ class Trainer:
                 f"Stopped in epoch {self.epoch} after {len(self.losses)} steps; saved. Type the command again to go on."
             )
 
-    def _save_latest(self) -> None:
+    def _save_latest(self, record: EpochRecord | None = None) -> None:
         latest = self.job.folder / LATEST
         if latest.is_file():
             latest.replace(self.job.folder / PREVIOUS)
-        self._save(LATEST)
+        self._save(LATEST, record)
         self._saved_at = time.monotonic()
 
-    def _save(self, name: str) -> None:
+    def _save(self, name: str, record: EpochRecord | None = None) -> None:
         facts = CheckpointFacts(
             configuration=self.job.name,
             fold=self.job.fold,
             architecture=self.spec,
             epoch=self.epoch,
             losses=tuple(float(loss) for loss in self.losses),
+            record=None if record is None else without_nan(asdict(record)),
             ema=self.ema,
             best_ema=self.best_ema,
             mirror_axes=self.mirror_axes(),

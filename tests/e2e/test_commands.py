@@ -96,7 +96,7 @@ def test_a_model_folder_predicts_anywhere_and_from_python_alike(trained: Path, s
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("train 900 3d_fulres 0", "has no configuration 3d_fulres. They have: 2d, 3d_fullres"),
+        ("train 900 3d_fulres 0", "have no configuration 3d_fulres. They have: 2d, 3d_fullres"),
         ("train 900 3d_fullres zero", "zero is no fold"),
         ("train 5 3d_fullres 0", "No data set 5"),
         ("train 900 3d_fullres 0 -p small", "has no plans small (there are: default)"),
@@ -139,6 +139,7 @@ def test_a_cascade_that_is_only_planned_is_refused_clearly(trained: Path, segfor
     shutil.copytree(trained, tmp_path / "w")
     path = tmp_path / "w/preprocessed/Dataset900_Phantom/plans/default.json"
     plans = json.loads(path.read_text())
+    plans["configurations"]["3d_lowres"] = plans["configurations"]["3d_fullres"]
     plans["configurations"]["3d_cascade_fullres"] = plans["configurations"]["3d_fullres"] | {"previous_stage": "3d_lowres"}
     path.write_text(json.dumps(plans))
     done = segforge(TRAIN.format("3d_cascade_fullres", 0), tmp_path / "w", status=2)

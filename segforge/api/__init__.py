@@ -1,0 +1,1 @@
+"""Each command as a function; `segforge` itself offers them by name."""

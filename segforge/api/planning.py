@@ -1,0 +1,168 @@
+"""`segforge fingerprint` and `segforge plan` as functions."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from segforge.compute.documents import read_json, to_json
+from segforge.compute.executors import executor_for
+from segforge.compute.files import write_text
+from segforge.dataset.cases import RawDataset, open_dataset
+from segforge.dataset.description import DatasetDescription, read_description
+from segforge.dataset.splits import provide_splits
+from segforge.planning.extraction import current_fingerprint
+from segforge.planning.fingerprint import Fingerprint
+from segforge.planning.planner import Planned, Planner
+from segforge.planning.plans import Plans, plans_path, read_plans
+from segforge.planning.revision import keep_user_configurations, moved_plans
+from segforge.planning.settings import PlannerSettings
+from segforge.preprocessing.normalization import find_normalization
+from segforge.preprocessing.run import preprocess_dataset
+from segforge.workspace import Workspace, find_workspace
+
+log = logging.getLogger(__name__)
+
+PREPROCESSED = ("2d", "3d_fullres", "3d_lowres")
+
+
+def fingerprint(dataset: int | str, *, workers: int | None = None, workspace: Path | None = None) -> Fingerprint:
+    """Measure a data set: shapes, spacings, foreground intensities; what is measured already is not read again.
+
+    Args:
+        dataset: Number or name of the data set.
+        workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        workspace: The workspace folder; None finds it.
+
+    Raises:
+        SegForgeError: If files are missing or wrong; names them.
+        CasesFailed: If cases failed; names each.
+    """
+    place, raw = _open(dataset, workspace)
+    return current_fingerprint(raw, place.preprocessed / raw.folder.name, *executor_for(workers))
+
+
+def plan(
+    dataset: int | str,
+    *,
+    settings: PlannerSettings | None = None,
+    configurations: Sequence[str] | None = None,
+    preprocess: bool = True,
+    workers: int | None = None,
+    workspace: Path | None = None,
+) -> Planned:
+    """Take a data set's fingerprint, plan the experiment, and preprocess it.
+
+    Configurations that the user added to plans of this name are kept.
+
+    Args:
+        dataset: Number or name of the data set.
+        settings: What to decide instead of the planner.
+        configurations: Configurations to preprocess; None takes 2d, 3d_fullres and 3d_lowres, as far as they are planned.
+        preprocess: Whether to preprocess at all.
+        workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        workspace: The workspace folder; None finds it.
+
+    Returns:
+        The plans, and why each number is what it is.
+
+    Raises:
+        SegForgeError: If files are missing or wrong, or a setting cannot work; names them.
+        CasesFailed: If cases failed; names each.
+    """
+    place, raw = _open(dataset, workspace)
+    folder = place.preprocessed / raw.folder.name
+    measured = current_fingerprint(raw, folder, *executor_for(workers))
+    provide_splits(raw.folder, folder, [case.id for case in raw.cases])
+    planned = Planner(settings).plan(measured, raw.description, raw.folder.name)
+    path = plans_path(folder, planned.plans.name)
+    plans = keep_user_configurations(path, planned.plans)
+    write_text(path.with_suffix(".md"), planned.explanation)
+    log.info("Plans %s: %s.", path, ", ".join(plans.configurations))
+    if preprocess:
+        _preprocess(raw, plans, configurations, folder, workers)
+    return Planned(plans, planned.explanation)
+
+
+def plan_without_data(
+    fingerprint: Path, description: Path, *, settings: PlannerSettings | None = None
+) -> tuple[Planned, DatasetDescription]:
+    """Plan from a fingerprint and a `dataset.json`, where the images are not at hand.
+
+    Raises:
+        SegForgeError: If a file is wrong, or a setting cannot work.
+    """
+    facts = read_description(description)
+    name = description.resolve().parent.name
+    return Planner(settings).plan(Fingerprint.read(fingerprint), facts, name), facts
+
+
+def check_plans(path: Path) -> Plans:
+    """Read plans that were edited by hand and refuse what cannot work.
+
+    Raises:
+        SegForgeError: With the path of the field, what was found, and what is allowed.
+    """
+    plans = Plans.parse(read_json(path), str(path))
+    for configuration in plans.configurations.values():
+        for spec in configuration.normalization:
+            find_normalization(spec.name)
+    return plans
+
+
+def move_plans(
+    source: int | str,
+    target: int | str,
+    *,
+    name: str,
+    source_name: str = "default",
+    configurations: Sequence[str] | None = None,
+    preprocess: bool = True,
+    workers: int | None = None,
+    workspace: Path | None = None,
+) -> Plans:
+    """Use the plans of one data set for another one, for pre-training: the same networks on the same spacing.
+
+    Args:
+        source: Number or name of the data set whose plans are used.
+        target: The data set that gets them.
+        name: Name of the plans for the target.
+        source_name: Their name at the source.
+        configurations: Configurations to preprocess; None takes 2d, 3d_fullres and 3d_lowres, as far as they are planned.
+        preprocess: Whether to preprocess at all.
+        workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        workspace: The workspace folder; None finds it.
+
+    Raises:
+        SegForgeError: If the numbers of channels differ, or there are no such plans.
+    """
+    place, raw = _open(target, workspace)
+    plans = read_plans(place.preprocessed / place.dataset_name(str(source)), source_name)
+    folder = place.preprocessed / raw.folder.name
+    measured = current_fingerprint(raw, folder, *executor_for(workers))
+    provide_splits(raw.folder, folder, [case.id for case in raw.cases])
+    moved = moved_plans(plans, measured, raw.description, dataset=raw.folder.name, name=name)
+    moved.write(plans_path(folder, name))
+    if preprocess:
+        _preprocess(raw, moved, configurations, folder, workers)
+    return moved
+
+
+def write_plans(plans: Plans, description: DatasetDescription, path: Path, *, layout: str) -> None:
+    """Write plans to a file, in SegForge's layout or, for nnU-Net to read, in nnU-Net's."""
+    if layout == "nnunet":
+        from segforge.sharing.nnunet_plans import plans_to_nnunet
+
+        write_text(path, to_json(plans_to_nnunet(plans, description)), durable=True)
+    else:
+        plans.write(path)
+
+
+def _preprocess(raw: RawDataset, plans: Plans, configurations: Sequence[str] | None, folder: Path, workers: int | None) -> None:
+    chosen = list(configurations or [name for name in PREPROCESSED if name in plans.configurations])
+    count = preprocess_dataset(raw, plans, chosen, folder, *executor_for(workers))
+    log.info("Preprocessed %d cases for %s.", count, ", ".join(chosen))
+
+
+def _open(dataset: int | str, workspace: Path | None) -> tuple[Workspace, RawDataset]:
+    place = find_workspace(workspace)
+    return place, open_dataset(place.raw_folder(place.dataset_name(str(dataset))))

@@ -1,0 +1,111 @@
+"""An ArchitectureSpec and a patch -> parameters and floating-point operations, without building a network."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from segforge.planning import memory
+from segforge.planning.architecture import ArchitectureSpec
+from segforge.planning.memory import RESIDUAL
+from segforge.planning.plans import Configuration
+from segforge.planning.presets import DEFAULT, PRESETS
+
+_BACKWARD = 2  # a backward pass costs about two forward passes
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution, plain or transposed.
+
+    Attributes:
+        inputs: Channels that each output channel reads.
+        outputs: Channels that it puts out.
+        kernel: Voxels of the kernel that meet at one output voxel; one where a transposed convolution's kernel is its stride.
+        weights: Voxels of the kernel.
+        voxels: Output voxels.
+        bias: Whether it has a bias.
+        norm: Whether a normalization with scale and shift follows.
+    """
+
+    inputs: int
+    outputs: int
+    kernel: int
+    weights: int
+    voxels: int
+    bias: bool = True
+    norm: bool = True
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers, those of the norm included."""
+        return self.outputs * (self.inputs * self.weights + self.bias + 2 * self.norm)
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions of a forward pass."""
+        return 2 * self.outputs * self.inputs * self.kernel * self.voxels
+
+
+def parameter_count(spec: ArchitectureSpec) -> int:
+    """Trained numbers of the network."""
+    return sum(convolution.parameters for convolution in convolutions(spec, spec.divisor))
+
+
+def training_operations(configuration: Configuration) -> int:
+    """Floating-point operations of the convolutions in one training step."""
+    forward = sum(item.operations for item in convolutions(configuration.architecture, configuration.patch_size))
+    return (1 + _BACKWARD) * configuration.batch_size * forward
+
+
+def training_memory(configuration: Configuration) -> float:
+    """GB that a training step takes on a GPU, from the references that patches and batches are planned with."""
+    spec = configuration.architecture
+    preset = PRESETS["resenc-m"] if spec.network == RESIDUAL else DEFAULT
+    budget = preset.budget(spec.dimensions, preset.gpu_memory)
+    values = memory.estimate(spec, configuration.patch_size, spec.output_channels) * configuration.batch_size
+    return preset.gpu_memory * values / (budget.estimate * budget.batch_size)
+
+
+def convolutions(spec: ArchitectureSpec, patch_size: Sequence[int]) -> Iterator[Convolution]:
+    """Every convolution of a plain or residual-encoder U-Net, for a patch of that size."""
+    voxels = _voxels_per_stage(spec, patch_size)
+    for stage in range(len(spec.features)):
+        yield from _encoder_stage(spec, stage, voxels[stage])
+    lowest = len(spec.features) - 1
+    for stage in range(lowest):
+        yield from _decoder_stage(spec, stage, voxels[stage])
+        if spec.deep_supervision or stage == 0:
+            yield Convolution(spec.features[stage], spec.output_channels, 1, 1, voxels[stage], norm=False)
+    if lowest == 0:
+        yield Convolution(spec.features[0], spec.output_channels, 1, 1, voxels[0], norm=False)
+
+
+def _voxels_per_stage(spec: ArchitectureSpec, patch_size: Sequence[int]) -> list[int]:
+    sizes, voxels = list(patch_size), []
+    for stride in spec.strides:
+        sizes = [size // step for size, step in zip(sizes, stride, strict=True)]
+        voxels.append(math.prod(sizes))
+    return voxels
+
+
+def _encoder_stage(spec: ArchitectureSpec, stage: int, voxels: int) -> Iterator[Convolution]:
+    features, kernel = spec.features[stage], math.prod(spec.kernel_sizes[stage])
+    before = spec.features[stage - 1] if stage else spec.input_channels
+    if spec.network == RESIDUAL and stage == 0:
+        yield Convolution(before, features, kernel, kernel, voxels)
+        before = features
+    for _ in range(spec.encoder_blocks[stage]):
+        yield Convolution(before, features, kernel, kernel, voxels)
+        if spec.network == RESIDUAL:
+            yield Convolution(features, features, kernel, kernel, voxels)
+            if before != features:
+                yield Convolution(before, features, 1, 1, voxels, bias=False)
+        before = features
+
+
+def _decoder_stage(spec: ArchitectureSpec, stage: int, voxels: int) -> Iterator[Convolution]:
+    features, kernel = spec.features[stage], math.prod(spec.kernel_sizes[stage])
+    step = math.prod(spec.strides[stage + 1])
+    yield Convolution(spec.features[stage + 1], features, 1, step, voxels, norm=False)
+    for index in range(spec.decoder_convolutions[stage]):
+        yield Convolution(features if index else 2 * features, features, kernel, kernel, voxels)

@@ -1,0 +1,1 @@
+"""Models and plans in and out: packages of our own, and what other programs write and read."""
