@@ -12,7 +12,7 @@ from segforge.dataset.description import DatasetDescription, read_description
 from segforge.dataset.splits import provide_splits
 from segforge.planning.extraction import current_fingerprint
 from segforge.planning.fingerprint import Fingerprint
-from segforge.planning.planner import Planned, Planner
+from segforge.planning.planner import Planned, make_planner
 from segforge.planning.plans import Plans, plans_path, read_plans
 from segforge.planning.revision import keep_user_configurations, moved_plans
 from segforge.planning.settings import PlannerSettings
@@ -73,7 +73,7 @@ def plan(
     folder = place.preprocessed / raw.folder.name
     measured = current_fingerprint(raw, folder, *executor_for(workers))
     provide_splits(raw.folder, folder, [case.id for case in raw.cases])
-    planned = Planner(settings).plan(measured, raw.description, raw.folder.name)
+    planned = make_planner(settings or PlannerSettings()).plan(measured, raw.description, raw.folder.name)
     path = plans_path(folder, planned.plans.name)
     plans = keep_user_configurations(path, planned.plans)
     write_text(path.with_suffix(".md"), planned.explanation)
@@ -93,7 +93,7 @@ def plan_without_data(
     """
     facts = read_description(description)
     name = description.resolve().parent.name
-    return Planner(settings).plan(Fingerprint.read(fingerprint), facts, name), facts
+    return make_planner(settings or PlannerSettings()).plan(Fingerprint.read(fingerprint), facts, name), facts
 
 
 def check_plans(path: Path) -> Plans:

@@ -11,6 +11,7 @@ from segforge.cli.parser import CommandParser, HelpFormatter
 from segforge.errors import SegForgeError
 
 COMMANDS = {
+    "fingerprint": "measure a data set (plan does it by itself)",
     "plan": "take the fingerprint, plan the experiment, preprocess",
     "train": "train one fold of one configuration, and validate it",
     "find-best": "rank what is trained and select the best",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from segforge import plugins
 from segforge.dataset.description import DatasetDescription
 from segforge.planning import memory, overrides
 from segforge.planning.architecture import ArchitectureSpec, Axes
@@ -16,7 +17,7 @@ from segforge.planning.low_resolution import LowResolution, search_low_resolutio
 from segforge.planning.network import network_spec, stage_features, with_previous_stage
 from segforge.planning.normalization import plan_normalization
 from segforge.planning.plans import Configuration, NormalizationSpec, Plans, ResamplingSpec
-from segforge.planning.presets import DEFAULT, SMALLEST_BATCH, Budget, Preset, find_preset
+from segforge.planning.presets import PLANNER_NAMES, DEFAULT, SMALLEST_BATCH, Budget, Preset, find_preset
 from segforge.planning.settings import PlannerSettings
 from segforge.planning.spacing import (
     Floats,
@@ -38,6 +39,17 @@ class Planned:
 
     plans: Plans
     explanation: str
+
+
+def make_planner(settings: PlannerSettings) -> "Planner":
+    """The planner that the settings name: a preset's, a plug-in's, or `PACKAGE:CLASS` where a user typed that.
+
+    Raises:
+        SegForgeError: If there is none of that name; gives the nearest.
+    """
+    ours = dict.fromkeys(PLANNER_NAMES, "segforge.planning.planner:Planner")
+    kind: type[Planner] = plugins.find("planners", settings.planner, ours, allow_path=True)
+    return kind(settings)
 
 
 class Planner:

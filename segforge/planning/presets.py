@@ -104,6 +104,10 @@ _NNUNET_NAMES = {
 }
 
 
+PLANNER_NAMES = (*PRESETS, *_NNUNET_NAMES)
+"""All names that `find_preset` knows."""
+
+
 def find_preset(name: str) -> Preset:
     """The preset of that name, or of that name of an nnU-Net planner.
 
@@ -112,7 +116,6 @@ def find_preset(name: str) -> Preset:
     """
     if preset := PRESETS.get(_NNUNET_NAMES.get(name, name)):
         return preset
-    known = [*PRESETS, *_NNUNET_NAMES]
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, PLANNER_NAMES, n=1)
     hint = f"; did you mean {near[0]}?" if near else "."
-    raise SegForgeError(f"There is no planner {name}{hint} Known are {', '.join(known)}.")
+    raise SegForgeError(f"There is no planner {name}{hint} Known are {', '.join(PLANNER_NAMES)}.")

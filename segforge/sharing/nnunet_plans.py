@@ -275,8 +275,8 @@ def _read_intensities(layout: NnunetPlans, description: DatasetDescription, sour
     expected = [str(channel) for channel in range(len(description.channels))]
     if sorted(layout.intensities) != sorted(expected):
         raise SegForgeError(
-            f"{source}: {field} has the channels {', '.join(layout.intensities)}, but dataset.json has {', '.join(expected)}. "
-            "Give the dataset.json that the plans were made for."
+            f"{source}: {field} has the channels {', '.join(layout.intensities) or 'none'}, but dataset.json has "
+            f"{', '.join(expected)}. Give the dataset.json that the plans were made for."
         )
     intensities = [IntensityProperties.model_validate(layout.intensities[channel].model_dump()) for channel in expected]
     by_intensity = {

@@ -46,7 +46,12 @@ class History:
         append_line(self._path, json.dumps(without_nan(asdict(record))))
 
     def cut_back(self, epochs: int, last: EpochRecord | None = None) -> None:
-        """Keep only the first epochs, what a checkpoint stands for; `last` is added where a killed process did not get to it."""
+        """Keep only the first epochs: what a checkpoint stands for.
+
+        Args:
+            epochs: How many.
+            last: The last of them, added where a process was killed before it wrote it down.
+        """
         kept = [record for record in self.read() if record.epoch < epochs]
         if last and len(kept) < epochs:
             kept.append(last)

@@ -1,0 +1,25 @@
+"""`segforge fingerprint`."""
+
+import argparse
+
+from segforge.cli.parser import path_or_none
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("-d", "--dataset", nargs="+", required=True, metavar="DATASET", help="numbers or names of data sets")
+    parser.add_argument("-np", type=int, metavar="N", help="worker processes; 0: this thread (default: threads, one per core)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, and show the main numbers."""
+    from segforge.api.planning import fingerprint
+
+    for dataset in options.dataset:
+        measured = fingerprint(dataset, workers=options.np, workspace=path_or_none(options.workspace))
+        kept = f"{measured.median_relative_size_after_cropping:.0%}"
+        print(f"{dataset}: {len(measured.spacings)} cases; cropping to the non-zero region keeps {kept} (median).")
+        for channel, facts in measured.foreground_intensity_properties_per_channel.items():
+            print(
+                f"  channel {channel}: foreground mean {facts.mean:.4g}, std {facts.std:.4g}, {facts.min:.4g} to {facts.max:.4g}"
+            )
