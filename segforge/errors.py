@@ -1,5 +1,8 @@
 """The errors that a user can cause and mend: one message with what is wrong, where, and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class SegForgeError(Exception):
     """Something the user can mend; the command line prints the message alone and exits with `exit_status`."""
@@ -17,3 +20,9 @@ class Interrupted(SegForgeError):
     """The user or the system asked to stop; what was done is saved."""
 
     exit_status = 130
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean X?` with the known word nearest to a wrong one, or nothing if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else ""

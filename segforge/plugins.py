@@ -1,12 +1,11 @@
 """From a name to the class behind it: ours, those of installed packages (entry points), and PACKAGE:CLASS where allowed."""
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from segforge.errors import SegForgeError
+from segforge.errors import SegForgeError, did_you_mean
 
 
 def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = False) -> Any:
@@ -32,10 +31,9 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
     if allow_path and ":" in name:
         return _load(kind, name)
     known = [*ours, *theirs]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    hint = did_you_mean(name, known) or f" Known are {', '.join(known)}."
     raise SegForgeError(
-        f"{name} is not among the {kind} here; {hint} Others come with a package that registers segforge.{kind}."
+        f"{name} is not among the {kind} here.{hint} Others come with a package that registers segforge.{kind}."
     )
 
 

@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from segforge.errors import SegForgeError
+from segforge.errors import SegForgeError, did_you_mean
 
+_NAME = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
 _FOLDER = re.compile(r"Dataset(\d{3,})_(.+)")
 
 
@@ -49,7 +50,7 @@ class Workspace:
             return found[0]
         if found:
             raise SegForgeError(f"{dataset} may mean {' or '.join(found)}. Give one of them its own number.")
-        known = f"There are: {', '.join(names)}." if names else "There is none yet."
+        known = f"There are: {', '.join(names)}.{did_you_mean(dataset, names)}" if names else "There is none yet."
         raise SegForgeError(
             f"No data set {dataset} in {self.raw}. {known} A data set is a folder like {self.raw}/Dataset004_Name."
         )
@@ -73,6 +74,20 @@ class Workspace:
         if not found:
             raise SegForgeError(f"The raw data set {name} is in none of {', '.join(map(str, places))}.")
         return found[0]
+
+
+def checked_name(name: str, what: str) -> str:
+    """A name that a user chose for plans or trainings, if it can be part of a folder's name.
+
+    Raises:
+        SegForgeError: If it cannot; `__` is refused too, which separates the parts of a model's folder.
+    """
+    if _NAME.fullmatch(name):
+        return name
+    raise SegForgeError(
+        f"The {what} {name!r} cannot be part of a folder name: "
+        "use letters and digits, with single '.', '_' or '-' between them."
+    )
 
 
 def find_workspace(folder: Path | None = None) -> Workspace:

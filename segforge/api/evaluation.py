@@ -1,5 +1,6 @@
 """`segforge evaluate` as a function."""
 
+import logging
 from pathlib import Path
 
 from segforge.compute.executors import executor_for
@@ -7,8 +8,10 @@ from segforge.dataset.description import FILE_NAME as DESCRIPTION
 from segforge.dataset.description import read_description
 from segforge.errors import SegForgeError
 from segforge.evaluation.evaluate import evaluate_folders
-from segforge.evaluation.summary import Summary
+from segforge.evaluation.summary import SUMMARY, Summary
 from segforge.workspace import find_workspace
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -41,5 +44,9 @@ def evaluate(
         place = find_workspace(workspace)
         description = read_description(place.raw_folder(place.dataset_name(str(dataset))) / DESCRIPTION)
     summary = evaluate_folders(references, predictions, description.label_scheme, *executor_for(workers))
-    summary.write(predictions / "summary.json")
+    path = predictions / SUMMARY
+    if path.is_file() and Summary.read(path).made_from:
+        log.info("%s is a training's validation and stays as it is.", path)
+    else:
+        summary.write(path)
     return summary

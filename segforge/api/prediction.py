@@ -9,7 +9,7 @@ from segforge.compute.files import file_hash
 from segforge.dataset.cases import find_cases
 from segforge.experiment.choice import choose_dataset, choose_model
 from segforge.inference.predictor import PredictionSettings, Predictor
-from segforge.inference.run import PredictionRecord, predict_cases
+from segforge.inference.run import FinishedCases, predict_cases
 from segforge.networks.model_folder import FINAL, ModelFolder
 from segforge.workspace import find_workspace
 
@@ -89,5 +89,5 @@ def predict(
     predictor = load(folder.path, folds=folds, device=device, mirroring=mirroring, step=step)
     log.info("Predicting %d cases with %s, folds %s.", len(cases), folder.path.name, ", ".join(predictor.folds))
     made_from = {f"fold {fold}": file_hash(folder.fold(fold).path / FINAL) for fold in predictor.folds}
-    record = PredictionRecord(model=str(folder.path), made_from=made_from | {"mirroring": str(mirroring), "step": str(step)})
-    return predict_cases(predictor, cases, output, record)
+    finished = FinishedCases(output, str(folder.path), made_from | {"mirroring": str(mirroring), "step": str(step)})
+    return predict_cases(predictor, cases, output, finished)

@@ -7,17 +7,18 @@ from pathlib import Path
 from segforge.compute.device import resolve_device
 from segforge.dataset.cases import open_dataset
 from segforge.dataset.splits import FILE_NAME as SPLITS
-from segforge.dataset.splits import fold_cases, read_splits
+from segforge.dataset.splits import cases_of_fold
 from segforge.errors import SegForgeError
 from segforge.evaluation.summary import Summary
 from segforge.experiment.selection import Selection, select_best
 from segforge.experiment.validation import validate_fold
 from segforge.networks.model_folder import ModelFolder
 from segforge.planning.plans import read_plans
+from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.store import CaseStore
-from segforge.training.run import restart_fold, train_fold
+from segforge.training.run import Training, train_fold
 from segforge.training.settings import TrainingSettings
-from segforge.workspace import find_workspace
+from segforge.workspace import checked_name, find_workspace
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,22 @@ def train(
     if chosen.previous_stage:
         raise SegForgeError(f"{configuration} builds on the predictions of {chosen.previous_stage} and cannot be trained yet.")
     raw = open_dataset(place.raw_folder(dataset_name))
-    cases = [case.id for case in raw.cases]
-    splits = read_splits(folder / SPLITS, cases)
-    settings = _training_settings(options, chosen.batch_size)
-    model = ModelFolder(place.results / dataset_name / ModelFolder.name_of(name, plans, configuration))
-    store = CaseStore(folder / chosen.data)
-    parts = fold_cases(splits, fold, cases)
-    resolved = resolve_device(device)
-    if restart:
-        restart_fold(model, str(fold))
-    train_fold(model, experiment, configuration, raw.description, store, str(fold), parts, settings, resolved)
-    return validate_fold(model, str(fold), parts.val, raw, store, resolved)
+    labels = raw.description.label_scheme
+    training = Training(
+        model=ModelFolder(
+            place.results / dataset_name / ModelFolder.name_of(checked_name(name, "training's name"), plans, configuration)
+        ),
+        plans=experiment,
+        configuration=configuration,
+        description=raw.description,
+        store=CaseStore(folder / chosen.data, recipe(experiment, chosen, labels)),
+        fold=str(fold),
+        cases=cases_of_fold(folder / SPLITS, str(fold), [case.id for case in raw.cases]),
+        settings=_training_settings(options, chosen.batch_size),
+        device=resolve_device(device),
+    )
+    train_fold(training, restart=restart)
+    return validate_fold(training.model, training.fold, raw, training.store, training.device)
 
 
 def find_best(
@@ -102,14 +108,15 @@ def find_best(
     name = place.dataset_name(str(dataset))
     folder = place.preprocessed / name
     raw = open_dataset(place.raw_folder(name))
-    cases = [case.id for case in raw.cases]
+    labels = raw.description.label_scheme
 
     def validate(model: ModelFolder, fold: str) -> Summary:
-        _, configuration = model.configuration(model.plans)
-        held_out = fold_cases(read_splits(folder / SPLITS, cases), fold, cases).val
-        return validate_fold(model, fold, held_out, raw, CaseStore(folder / configuration.data), resolve_device(device))
+        plans = model.plans
+        _, configuration = model.configuration(plans)
+        store = CaseStore(folder / configuration.data, recipe(plans, configuration, labels))
+        return validate_fold(model, fold, raw, store, resolve_device(device))
 
-    return select_best(place.results / name, raw.description.label_scheme, validate, [str(f) for f in folds or []] or None)
+    return select_best(place.results / name, labels, validate, [str(fold) for fold in folds or []] or None)
 
 
 def _training_settings(options: TrainingOptions, batch_size: int) -> TrainingSettings:

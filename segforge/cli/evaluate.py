@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from segforge.cli.parser import add_dataset, path_or_none
+from segforge.cli.parser import add_dataset, add_workers, path_or_none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,9 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-r", "--references", required=True, type=Path, metavar="DIR", help="folder of true label maps")
     parser.add_argument("-p", "--predictions", required=True, type=Path, metavar="DIR", help="folder of predicted label maps")
     add_dataset(parser, required=False, default=" (default: dataset.json beside the references)")
-    parser.add_argument(
-        "-np", type=int, metavar="N", help="worker processes; 0 works in this thread (default: threads, one per core)"
-    )
+    add_workers(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -2,14 +2,19 @@
 
 import argparse
 
-from segforge.cli.parser import add_dataset, add_device, path_or_none
+from segforge.cli.parser import add_dataset, add_device, fold_name, path_or_none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_dataset(parser, required=True)
     parser.add_argument(
-        "-f", "--folds", nargs="+", metavar="FOLD", help="folds to compare on (default: those that all have trained)"
+        "-f",
+        "--folds",
+        nargs="+",
+        type=fold_name,
+        metavar="FOLD",
+        help="folds to compare on (default: those that all have trained)",
     )
     add_device(parser)
 

@@ -2,13 +2,13 @@
 
 import argparse
 
-from segforge.cli.parser import path_or_none
+from segforge.cli.parser import add_workers, path_or_none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("-d", "--dataset", nargs="+", required=True, metavar="DATASET", help="numbers or names of data sets")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes; 0: this thread (default: threads, one per core)")
+    add_workers(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -20,6 +20,5 @@ def run(options: argparse.Namespace) -> None:
         kept = f"{measured.median_relative_size_after_cropping:.0%}"
         print(f"{dataset}: {len(measured.spacings)} cases; cropping to the non-zero region keeps {kept} (median).")
         for channel, facts in measured.foreground_intensity_properties_per_channel.items():
-            print(
-                f"  channel {channel}: foreground mean {facts.mean:.4g}, std {facts.std:.4g}, {facts.min:.4g} to {facts.max:.4g}"
-            )
+            values = f"{facts.min:.4g} to {facts.max:.4g}, mean {facts.mean:.4g}, std {facts.std:.4g}"
+            print(f"  channel {channel}: foreground {values}")

@@ -3,7 +3,9 @@
 import argparse
 import importlib
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from segforge import __version__
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(arguments).parse_args(arguments)
     _show_messages(debug=options.debug)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system that ends a job: as Ctrl-C
     try:
         return int(options.run(options) or 0)
     except SegForgeError as error:
@@ -50,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("segforge: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        return 0
+        return 1
+    except OSError as error:
+        if options.debug:
+            raise
+        print(f"segforge: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        return 2
 
 
 def _parser(arguments: Sequence[str]) -> CommandParser:

@@ -1,11 +1,11 @@
 """argparse with hints: an unknown option, command or choice is answered with the nearest right one."""
 
 import argparse
-import difflib
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
+
+from segforge.errors import did_you_mean
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -30,14 +30,14 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line with a hint and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}{self._hint(message)}\nTry: {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {message}.{self._hint(message)} Try: {self.prog} --help\n")
 
     def _hint(self, message: str) -> str:
         if choices := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            return _did_you_mean(choices[1], re.split(r",\s*", choices[2].replace("'", "")))
+            return did_you_mean(choices[1], re.split(r",\s*", choices[2].replace("'", "")))
         unknown = re.search(r"unrecognized arguments: (-\S+)", message)
         options = [option for action in self._actions for option in action.option_strings]
-        return _did_you_mean(unknown[1].split("=")[0], options) if unknown else ""
+        return did_you_mean(unknown[1].split("=")[0], options) if unknown else ""
 
 
 def add_device(parser: argparse._ActionsContainer) -> None:
@@ -62,6 +62,21 @@ def path_or_none(value: str | None) -> Path | None:
     return None if value is None else Path(value)
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+def add_workers(parser: argparse._ActionsContainer) -> None:
+    """Add `-np`."""
+    parser.add_argument(
+        "-np", type=_workers, metavar="N", help="worker processes; 0: this thread (default: threads, one per core)"
+    )
+
+
+def fold_name(word: str) -> str:
+    """A fold as it is typed: a number from 0, or `all`."""
+    if word == "all" or (word.isascii() and word.isdigit()):
+        return word if word == "all" else str(int(word))
+    raise argparse.ArgumentTypeError(f"{word} is no fold; give a number from 0, or all")
+
+
+def _workers(word: str) -> int:
+    if word.isascii() and word.isdigit():
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{word} is no number of workers; give 0 or more")

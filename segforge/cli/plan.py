@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segforge.cli.parser import path_or_none
+from segforge.cli.parser import add_workers, path_or_none
 
 if TYPE_CHECKING:
     from segforge.planning.plans import Plans
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, if planned)",
     )
     parser.add_argument("--no-preprocess", action="store_true", help="only plan (default: preprocess too)")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes; 0: this thread (default: threads, one per core)")
+    add_workers(parser)
     _add_plans(parser.add_argument_group("what to decide instead of the planner"))
     _add_reading(parser.add_argument_group("to read plans"))
     _add_elsewhere(parser.add_argument_group("plans from elsewhere"))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from segforge.cli.parser import add_dataset, add_device, path_or_none
+from segforge.cli.parser import add_dataset, add_device, fold_name, path_or_none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-m", "--model", type=Path, metavar="DIR", help="a model's folder, instead of the four above (default: none)"
     )
-    group.add_argument("-f", "--folds", nargs="+", metavar="FOLD", help="folds to average (default: all that are trained)")
+    group.add_argument(
+        "-f", "--folds", nargs="+", type=fold_name, metavar="FOLD", help="folds to average (default: all that are trained)"
+    )
     group = parser.add_argument_group("how to predict")
     group.add_argument(
         "--no-mirroring", action="store_true", help="predict each tile once, faster, a little worse (default: mirrored too)"

@@ -28,6 +28,12 @@ def available_devices() -> list[str]:
     return [*cuda, *mps, "cpu"]
 
 
+def autocast(device: torch.device) -> torch.autocast:
+    """Reduced precision where the device computes in it: bfloat16 on CUDA cards that have it."""
+    has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_it)
+
+
 def describe_device(device: torch.device) -> str:
     """A device in words for a person, for example `cpu (2 threads)`."""
     if device.type == "cuda":

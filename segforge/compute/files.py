@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segforge.errors import SegForgeError
@@ -40,7 +40,8 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise _refusal(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
@@ -52,6 +53,19 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
 def write_text(path: Path, content: str, *, durable: bool = False) -> None:
     """Write a whole UTF-8 text file; see `whole_file`."""
     write_bytes(path, content.encode(), durable=durable)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, and remove what killed processes left in it.
+
+    Raises:
+        SegForgeError: If the system refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refusal(path, error) from error
+    remove_leftovers(path)
 
 
 def append_line(path: Path, line: str) -> None:

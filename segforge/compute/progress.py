@@ -3,7 +3,8 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 
 @contextmanager
@@ -22,7 +23,22 @@ class TerminalHandler(logging.Handler):
         """Print one record."""
         from tqdm import tqdm
 
-        if record.levelno >= logging.WARNING:
-            tqdm.write(f"{record.levelname.lower()}: {self.format(record)}", file=sys.stderr)
-        else:
-            tqdm.write(self.format(record), file=sys.stdout)
+        with suppress(BrokenPipeError):  # a reader that went away (`| head`) ends no training
+            if record.levelno >= logging.WARNING:
+                tqdm.write(f"{record.levelname.lower()}: {self.format(record)}", file=sys.stderr)
+            else:
+                tqdm.write(self.format(record), file=sys.stdout)
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Copy all messages of SegForge into a file while the block runs."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("segforge")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -68,7 +68,7 @@ def find_cases(folder: Path, description: DatasetDescription) -> tuple[Case, ...
     found: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.iterdir()):
         parts = _CHANNEL.fullmatch(path.name.removesuffix(ending)) if path.name.endswith(ending) else None
-        if parts and path.is_file():
+        if parts and path.is_file() and not path.name.startswith("."):
             found.setdefault(parts[1], {})[int(parts[2])] = path
     if not found:
         raise SegForgeError(f"{folder} has no image named like CASE_0000{ending} (file_ending in {FILE_NAME} is {ending}).")

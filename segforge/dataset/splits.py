@@ -101,8 +101,9 @@ def read_splits(path: Path, cases: Sequence[str]) -> Splits:
     for number, fold in enumerate(splits):
         doubled = [case for case, count in Counter((*fold.train, *fold.val)).items() if count > 1]
         unknown = sorted({*fold.train, *fold.val} - set(cases))
-        if doubled or unknown or not fold.train:
-            problem = f"{doubled[0]} twice" if doubled else f"the unknown case {unknown[0]}" if unknown else "no training case"
+        if doubled or unknown or not fold.train or not fold.val:
+            empty = "no validation case" if fold.train else "no training case"
+            problem = f"{doubled[0]} twice" if doubled else f"the unknown case {unknown[0]}" if unknown else empty
             raise SegForgeError(f"{path}: fold {number} has {problem}. Correct the file, or remove it to have folds made.")
     return splits
 
@@ -110,6 +111,15 @@ def read_splits(path: Path, cases: Sequence[str]) -> Splits:
 def write_splits(path: Path, splits: Splits) -> None:
     """Write the folds whole, in nnU-Net's layout."""
     write_text(path, to_json(splits.model_dump(mode="json")), durable=True)
+
+
+def cases_of_fold(path: Path, fold: str, cases: Sequence[str]) -> Fold:
+    """The cases of a fold by the file of folds, which `all` does not need.
+
+    Raises:
+        SegForgeError: If the file is missing or wrong.
+    """
+    return fold_cases(Splits(()) if fold == "all" else read_splits(path, cases), fold, cases)
 
 
 def fold_cases(splits: Splits, fold: int | str, cases: Sequence[str]) -> Fold:

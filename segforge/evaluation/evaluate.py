@@ -1,5 +1,6 @@
 """Compares a folder of predictions with a folder of references."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from segforge.evaluation.overlap import overlap_of_case
 from segforge.evaluation.summary import CaseMetrics, Summary, summarize
 from segforge.images.files import ending_of, read_labels
 from segforge.images.image import geometry_difference
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_folders(
@@ -24,6 +27,10 @@ def evaluate_folders(
     truth, predicted = _label_files(references), _label_files(predictions)
     if missing := sorted(set(predicted) - set(truth)):
         raise SegForgeError(f"{references} has no label map for {', '.join(missing[:10])} (predicted in {predictions}).")
+    if missing := sorted(set(truth) - set(predicted)):
+        log.warning(
+            "%d of %d references have no prediction and do not count: %s.", len(missing), len(truth), ", ".join(missing[:10])
+        )
     return evaluate_pairs([(truth[name], predicted[name]) for name in sorted(predicted)], labels, factory, resources)
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +12,7 @@ from segforge.compute.documents import Document, NanFloat
 from segforge.dataset.labels import LabelScheme
 from segforge.evaluation.overlap import Overlap
 
+SUMMARY = "summary.json"
 MEAN_KEYS = tuple(Overlap.model_fields)
 
 
@@ -26,6 +28,7 @@ class Summary(Document):
     """The metrics of a folder of predictions.
 
     Attributes:
+        version: Version of this schema.
         labels: Name of each structure, by its key.
         metric_per_case: One entry per case.
         mean: By key of the structure, each metric's mean over the cases that have it.
@@ -33,6 +36,7 @@ class Summary(Document):
         made_from: Hashes of what the predictions were made from, by file name; empty if that is not known.
     """
 
+    version: Literal[1] = 1
     labels: dict[str, str]
     metric_per_case: tuple[CaseMetrics, ...]
     mean: dict[str, dict[str, NanFloat]]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from segforge.compute.documents import Document, NanFloat
 from segforge.dataset.labels import LabelScheme
+from segforge.dataset.splits import FOLDS
 from segforge.errors import SegForgeError
 from segforge.evaluation.summary import Summary, summarize
 from segforge.networks.model_folder import ModelFolder
@@ -70,6 +71,7 @@ def select_best(results: Path, labels: LabelScheme, validate: ValidateFold, fold
     chosen = list(folds) if folds else common_folds(models)
     for model in models:
         model.folds_to_use(chosen)
+    _advise(models, chosen)
     candidates = [_candidate(model, [validate(model, fold) for fold in chosen], labels) for model in models]
     ranking = sorted(candidates, key=lambda candidate: -candidate.dice if candidate.dice == candidate.dice else 1.0)
     selection = Selection(dataset=results.name, folds=tuple(chosen), model=ranking[0].model, ranking=tuple(ranking))
@@ -99,6 +101,23 @@ def common_folds(models: Sequence[ModelFolder]) -> list[str]:
     if not numbered:
         log.warning("Only fold all is trained: the scores are of cases that were trained on and say nothing about new ones.")
     return numbered or common
+
+
+def _advise(models: Sequence[ModelFolder], chosen: Sequence[str]) -> None:
+    """Say which folds are compared, and how to train the rest of the method's five."""
+    log.info("Comparing on folds %s.", ", ".join(chosen))
+    for model in models:
+        name, plans, configuration = model.path.name.split("__")
+        rest = [str(fold) for fold in range(FOLDS) if str(fold) not in model.trained_folds()]
+        if rest and chosen != ["all"]:
+            options = (f" -p {plans}" if plans != "default" else "") + (f" --name {name}" if name != "default" else "")
+            log.info(
+                "For the rest: segforge train %s %s FOLD%s, FOLD %s.",
+                model.path.parent.name,
+                configuration,
+                options,
+                ", ".join(rest),
+            )
 
 
 def _candidate(model: ModelFolder, summaries: Sequence[Summary], labels: LabelScheme) -> Candidate:

@@ -1,72 +1,99 @@
 """Final validation of a fold: its held-out cases predicted as whole volumes and compared with their labels."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from segforge.compute.executors import Resources, Task, inline, run_all
+from segforge.compute.executors import Resources, Task, inline, run_all, threads
 from segforge.compute.files import file_hash
-from segforge.dataset.cases import Case, RawDataset
+from segforge.dataset.cases import RawDataset
 from segforge.errors import CasesFailed, SegForgeError
-from segforge.evaluation.evaluate import evaluate_pair
-from segforge.evaluation.summary import CaseMetrics, Summary, summarize
+from segforge.evaluation.evaluate import evaluate_pairs
+from segforge.evaluation.summary import SUMMARY, Summary
 from segforge.images.files import write_labels
 from segforge.inference.predictor import Predictor
+from segforge.inference.run import FinishedCases
 from segforge.networks.model_folder import FINAL, FoldFolder, ModelFolder
 from segforge.preprocessing.store import CaseStore
 
 log = logging.getLogger(__name__)
 
-SUMMARY = "summary.json"
 
+def validate_fold(model: ModelFolder, fold: str, dataset: RawDataset, store: CaseStore, device: torch.device) -> Summary:
+    """Predict and evaluate the held-out cases of a trained fold; what is done with these weights and labels stays.
 
-def validate_fold(
-    model: ModelFolder, fold: str, cases: Sequence[str], dataset: RawDataset, store: CaseStore, device: torch.device
-) -> Summary:
-    """Predict and evaluate the held-out cases of a trained fold; what was done with these weights is not done again.
+    Args:
+        model: The model.
+        fold: The fold; its cases are those that were written down when its training began.
+        dataset: The raw data set, for the labels.
+        store: The preprocessed cases.
+        device: Where to compute.
 
     Raises:
         CasesFailed: If cases failed; names each with its reason.
-        SegForgeError: If a case is no longer in the raw data set.
+        SegForgeError: If a case or its label is no longer there, or the labels mean something else than in the training.
     """
     folder = model.fold(fold)
-    if summary := current_summary(folder):
+    references = _references(folder, dataset)
+    if model.description.labels != dataset.description.labels:
+        raise SegForgeError(f"{dataset.folder} has other labels in dataset.json than {model.path} was trained with.")
+    made_from = _made_from(folder, references)
+    if summary := _current_summary(folder.validation / SUMMARY, made_from):
         return summary
-    raw = {case.id: case for case in dataset.cases}
-    if missing := [case for case in cases if case not in raw]:
-        raise SegForgeError(f"{dataset.folder} no longer has {', '.join(missing[:10])}, which fold {fold} is validated on.")
-    predictor = Predictor(model, [fold], device)
-    ending = dataset.description.file_ending
-    tasks = [
-        Task(case, _validate_case, (predictor, store, raw[case], folder.validation / f"{case}{ending}"))
-        for case in sorted(cases)
-    ]
-    outcome = run_all(inline, tasks, resources=Resources(), description=f"validation of fold {fold}")
-    if outcome.failures:
-        reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
-        raise CasesFailed(f"{len(outcome.failures)} cases could not be validated:\n{reasons}")
-    summary = summarize([outcome.results[task.name] for task in tasks], dataset.description.label_scheme, _made_from(folder))
+    predictions = _predict(model, folder, sorted(references), store, device, dataset.description.file_ending)
+    pairs = [(references[case], predictions[case]) for case in sorted(references)]
+    summary = evaluate_pairs(pairs, dataset.description.label_scheme, threads, Resources(2), made_from)
     summary.write(folder.validation / SUMMARY)
     return summary
 
 
-def current_summary(folder: FoldFolder) -> Summary | None:
-    """The fold's validation if it was made with the weights that are there now."""
-    path = folder.validation / SUMMARY
+def _references(folder: FoldFolder, dataset: RawDataset) -> dict[str, Path]:
+    """The label map of each held-out case."""
+    labels = {case.id: case.label for case in dataset.cases if case.label}
+    held_out = folder.cases().val
+    if missing := [case for case in held_out if case not in labels]:
+        raise SegForgeError(f"{dataset.folder} no longer has {', '.join(missing[:10])}, which {folder.path} is validated on.")
+    return {case: labels[case] for case in held_out}
+
+
+def _predict(
+    model: ModelFolder, folder: FoldFolder, cases: Sequence[str], store: CaseStore, device: torch.device, ending: str
+) -> dict[str, Path]:
+    finished = FinishedCases(folder.validation, str(model.path), {FINAL: file_hash(folder.path / FINAL)})
+    paths = {case: folder.validation / f"{case}{ending}" for case in cases}
+    due = [case for case in cases if not finished.has(case, [store.record(case)], paths[case])]
+    if not due:
+        return paths
+    predictor = Predictor(model, [folder.fold], device)
+
+    def predict(case: str) -> None:
+        preprocessed = store.open(case)
+        write_labels(paths[case], predictor.predict_preprocessed(preprocessed), preprocessed.properties.geometry)
+        finished.add(case, [store.record(case)], paths[case])
+
+    tasks = [Task(case, predict, (case,)) for case in due]
+    outcome = run_all(inline, tasks, resources=Resources(), description=f"validation of fold {folder.fold}")
+    if outcome.failures:
+        reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
+        raise CasesFailed(f"{len(outcome.failures)} cases could not be validated:\n{reasons}")
+    return paths
+
+
+def _current_summary(path: Path, made_from: dict[str, str]) -> Summary | None:
     if not path.is_file():
         return None
-    summary = Summary.read(path)
-    return summary if summary.made_from == _made_from(folder) else None
+    try:
+        summary = Summary.read(path)
+    except SegForgeError as error:
+        log.warning("%s It is made again.", error)
+        return None
+    return summary if summary.made_from == made_from else None
 
 
-def _validate_case(predictor: Predictor, store: CaseStore, case: Case, output: Path) -> CaseMetrics:
-    preprocessed = store.open(case.id)
-    write_labels(output, predictor.predict_preprocessed(preprocessed), preprocessed.properties.geometry)
-    assert case.label is not None
-    return evaluate_pair(case.label, output, predictor.description.label_scheme)
-
-
-def _made_from(folder: FoldFolder) -> dict[str, str]:
-    return {FINAL: file_hash(folder.path / FINAL)}
+def _made_from(folder: FoldFolder, references: dict[str, Path]) -> dict[str, str]:
+    """Hashes of the weights and of the held-out cases' labels."""
+    labels = hashlib.sha256("\n".join(f"{case} {file_hash(path)}" for case, path in sorted(references.items())).encode())
+    return {FINAL: file_hash(folder.path / FINAL), "labels": labels.hexdigest()}

@@ -34,6 +34,8 @@ def read(path: Path) -> Image:
     if not shape or min(shape) < 1 or (len(shape) > 4 and shape[3] != 1) or len(shape) > 5:
         raise SegForgeError(f"{path} has the shape {shape}; SegForge reads planes, volumes, and volumes with channels.")
     begin = int(header.get_data_offset())
+    if begin < header.sizeof_hdr + 4:
+        raise SegForgeError(f"{path} is damaged: its voxels begin at byte {begin}, inside its header. Copy or export it again.")
     size = begin + int(np.prod(shape, dtype=object)) * dtype.itemsize
     content = _inflate(raw, size, path) if path.name.endswith(".gz") else raw
     if len(content) < size:

@@ -1,7 +1,7 @@
 """Predicts a folder of cases; `prediction.json` beside the results lets the same command go on where it stopped."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from segforge.compute.documents import Document
 from segforge.compute.executors import Resources, Task, inline, run_all
-from segforge.compute.files import file_hash, remove_leftovers
+from segforge.compute.files import file_hash, make_folder
 from segforge.dataset.cases import Case
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.inference.predictor import Predictor
@@ -20,7 +20,7 @@ RECORD = "prediction.json"
 
 
 class PredictedCase(Document):
-    """Hashes of a case's input files in the order of the channels, and of its result."""
+    """Hashes of what a case was predicted from, and of its result."""
 
     inputs: tuple[str, ...]
     output: str
@@ -42,14 +42,47 @@ class PredictionRecord(Document):
     cases: dict[str, PredictedCase] = Field(default_factory=dict)
 
 
-def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, record: PredictionRecord) -> int:
-    """Predict the cases that are not there yet.
+class FinishedCases:
+    """The finished cases of a folder, on disk: what an earlier run made from the same is not made again."""
+
+    def __init__(self, folder: Path, model: str, made_from: Mapping[str, str]) -> None:
+        """Open the folder, which is made if it is missing."""
+        make_folder(folder)
+        self._path = folder / RECORD
+        self._record = PredictionRecord(model=model, made_from=dict(made_from))
+        self._cases = self._kept()
+
+    def has(self, case: str, inputs: Sequence[Path], output: Path) -> bool:
+        """Whether the case was predicted from these files, and its result is as it was written."""
+        done = self._cases.get(case)
+        if done is None or not output.is_file():
+            return False
+        return file_hash(output) == done.output and tuple(map(file_hash, inputs)) == done.inputs
+
+    def add(self, case: str, inputs: Sequence[Path], output: Path) -> None:
+        """Write down that a case is finished."""
+        self._cases[case] = PredictedCase(inputs=tuple(map(file_hash, inputs)), output=file_hash(output))
+        self._record.model_copy(update={"cases": self._cases}).write(self._path, durable=False)
+
+    def _kept(self) -> dict[str, PredictedCase]:
+        if not self._path.is_file():
+            return {}
+        try:
+            before = PredictionRecord.read(self._path)
+        except SegForgeError as error:
+            log.warning("%s All cases are predicted again.", error)
+            return {}
+        return dict(before.cases) if before.made_from == self._record.made_from else {}
+
+
+def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, finished: FinishedCases) -> int:
+    """Predict the cases that are not finished.
 
     Args:
         predictor: The model.
         cases: The cases.
         output: Folder of the label maps.
-        record: What they are made from; the finished cases are added to the one on disk.
+        finished: Those that are done.
 
     Returns:
         Number of cases that had to be predicted.
@@ -57,42 +90,17 @@ def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, rec
     Raises:
         CasesFailed: If cases failed; names each with its reason. The others are written.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(output)
-    finished = _finished(output / RECORD, record)
-    ending = predictor.description.file_ending
+    paths = {case.id: output / f"{case.id}{predictor.description.file_ending}" for case in cases}
 
     def predict(case: Case) -> None:
-        path = output / f"{case.id}{ending}"
-        predictor.predict_case(case, path)
-        finished[case.id] = PredictedCase(inputs=tuple(file_hash(image) for image in case.images), output=file_hash(path))
-        record.model_copy(update={"cases": finished}).write(output / RECORD, durable=False)
+        predictor.predict_case(case, paths[case.id])
+        finished.add(case.id, case.images, paths[case.id])
 
-    due = [case for case in cases if not _is_done(finished.get(case.id), case, output / f"{case.id}{ending}")]
+    due = [Task(case.id, predict, (case,)) for case in cases if not finished.has(case.id, case.images, paths[case.id])]
     if len(due) < len(cases):
         log.info("%d of %d cases are predicted already.", len(cases) - len(due), len(cases))
-    outcome = run_all(
-        inline, [Task(case.id, predict, (case,)) for case in due], resources=Resources(), description="prediction"
-    )
+    outcome = run_all(inline, due, resources=Resources(), description="prediction")
     if outcome.failures:
         reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
         raise CasesFailed(f"{len(outcome.failures)} of {len(cases)} cases failed, the others are in {output}:\n{reasons}")
     return len(due)
-
-
-def _finished(path: Path, record: PredictionRecord) -> dict[str, PredictedCase]:
-    """The cases that an earlier run with the same weights and settings has finished."""
-    if not path.is_file():
-        return {}
-    try:
-        before = PredictionRecord.read(path)
-    except SegForgeError as error:
-        log.warning("%s All cases are predicted again.", error)
-        return {}
-    return dict(before.cases) if before.made_from == record.made_from else {}
-
-
-def _is_done(done: PredictedCase | None, case: Case, path: Path) -> bool:
-    if done is None or not path.is_file():
-        return False
-    return file_hash(path) == done.output and tuple(file_hash(image) for image in case.images) == done.inputs

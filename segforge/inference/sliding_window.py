@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from segforge.compute.device import autocast
 from segforge.inference.tiles import gaussian_weights, tile_corners
 
 Array = npt.NDArray[Any]
@@ -102,10 +103,9 @@ class SlidingWindow:
         return total / (len(self._networks) * len(self._flips))
 
     def _each_output(self, tiles: Tensor) -> Iterator[Tensor]:
-        on_cuda = self._device.type == "cuda"
         for network in self._networks:
             for flip in self._flips:
-                with torch.autocast(self._device.type, torch.bfloat16, enabled=on_cuda and torch.cuda.is_bf16_supported()):
+                with autocast(self._device):
                     output = network(tiles.flip(flip) if flip else tiles)
                 yield (output.flip(flip) if flip else output).float()
 

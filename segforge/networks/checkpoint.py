@@ -9,18 +9,19 @@ from typing import Any, Literal
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from segforge.compute.documents import Document, NanFloat
-from segforge.compute.files import whole_file
+from segforge.compute.documents import Document, NanFloat, without_nan
+from segforge.compute.files import write_bytes
 from segforge.errors import SegForgeError
 from segforge.planning.architecture import ArchitectureSpec
 
-_HEADER = "segforge"
-_DIGEST = "digest"
+_HEADER = "segforge"  # the only key: safetensors writes several in random order
 _NETWORK = "network."
 _OPTIMIZER = "optimizer."
+
+_REMEDY = "Copy it again, or train the fold anew with --restart."
 
 
 class CheckpointFacts(Document):
@@ -67,9 +68,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {_NETWORK + name: tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    header = {_HEADER: json.dumps(checkpoint.facts.model_dump(mode="json")), _DIGEST: _digest(tensors)}
-    with whole_file(path, durable=True) as temporary:
-        save_file(tensors, temporary, header)
+    header = without_nan({"facts": checkpoint.facts.model_dump(mode="json"), "digest": _digest(tensors)})
+    write_bytes(path, save(tensors, {_HEADER: json.dumps(header)}), durable=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -82,15 +82,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise SegForgeError(f"{path} is missing.")
     try:
         with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {})[_HEADER])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-        facts = json.loads(header[_HEADER])
+        facts, digest = header["facts"], header["digest"]
     except KeyError as error:
         raise SegForgeError(f"{path} is not a checkpoint of SegForge.") from error
     except Exception as error:
-        raise SegForgeError(f"{path} is damaged: {error}.") from error
-    if _digest(tensors) != header.get(_DIGEST):
-        raise SegForgeError(f"{path} is damaged: its content does not fit its hash.")
+        raise SegForgeError(f"{path} is damaged: {error}. {_REMEDY}") from error
+    if _digest(tensors) != digest:
+        raise SegForgeError(f"{path} is damaged: its content does not fit its hash. {_REMEDY}")
     return Checkpoint(
         weights={name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)},
         optimizer={name.removeprefix(_OPTIMIZER): tensor for name, tensor in tensors.items() if name.startswith(_OPTIMIZER)},

@@ -1,9 +1,12 @@
 """A trained model is a folder: what lies where in it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from segforge.compute.documents import read_json
 from segforge.dataset.description import FILE_NAME, DatasetDescription, read_description
+from segforge.dataset.splits import Fold
 from segforge.errors import SegForgeError
 from segforge.planning.plans import Configuration, Plans
 
@@ -11,6 +14,8 @@ FINAL = "checkpoint_final.safetensors"
 BEST = "checkpoint_best.safetensors"
 LATEST = "checkpoint_latest.safetensors"
 PREVIOUS = "checkpoint_previous.safetensors"
+
+_FOLD = re.compile(r"fold_(0|[1-9][0-9]*|all)")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,22 @@ class FoldFolder:
     def is_trained(self) -> bool:
         """Whether its training has ended."""
         return (self.path / FINAL).is_file()
+
+    @property
+    def cases_path(self) -> Path:
+        """File of the cases that it trains on and those that it is validated on."""
+        return self.path / "cases.json"
+
+    def cases(self) -> Fold:
+        """The cases that it trains on and those that it is validated on.
+
+        Raises:
+            SegForgeError: If they were not written down, or the file is damaged.
+        """
+        try:
+            return Fold.model_validate(read_json(self.cases_path))
+        except ValueError as error:
+            raise SegForgeError(f'{self.cases_path} must hold {{"train": [...], "val": [...]}} with case names.') from error
 
     @property
     def validation(self) -> Path:
@@ -72,8 +93,12 @@ class ModelFolder:
 
     def trained_folds(self) -> list[str]:
         """Folds whose training has ended, in order; `all` comes last."""
-        found = [folder.name.removeprefix("fold_") for folder in self.path.glob("fold_*") if (folder / FINAL).is_file()]
-        return sorted(found, key=lambda fold: (not fold.isdigit(), int(fold) if fold.isdigit() else 0))
+        return [fold for fold in self.begun_folds() if self.fold(fold).is_trained]
+
+    def begun_folds(self) -> list[str]:
+        """Folds that have a folder, in order; `all` comes last. Results that were moved aside do not count."""
+        found = [match[1] for folder in self.path.glob("fold_*") if (match := _FOLD.fullmatch(folder.name))]
+        return sorted(found, key=lambda fold: (fold == "all", 0 if fold == "all" else int(fold)))
 
     def folds_to_use(self, asked: list[str] | None) -> list[str]:
         """The folds to predict with: those asked for, else all trained ones (`all` only if it is alone).

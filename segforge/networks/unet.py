@@ -75,7 +75,7 @@ class _DecoderStage(nn.Module):
         self.up = TRANSPOSED[spec.dimensions](spec.features[stage + 1], features, stride, stride)  # type: ignore[arg-type]
         ones = [1] * spec.dimensions
         self.convolutions = ConvolutionStack(
-            spec.decoder_convolutions[-1 - stage], 2 * features, features, spec.kernel_sizes[stage], ones
+            spec.decoder_convolutions[stage], 2 * features, features, spec.kernel_sizes[stage], ones
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:

@@ -25,6 +25,12 @@ def check_data(fingerprint: Fingerprint, description: DatasetDescription) -> Non
         raise SegForgeError(
             f"The fingerprint has {channels} channels, dataset.json names {described}. Extract the fingerprint again."
         )
+    for name, facts in zip(description.channels, fingerprint.intensities, strict=True):
+        if name.casefold() == "ct" and math.isnan(facts.mean):
+            raise SegForgeError(
+                "The channel CT is normalized by the data set's foreground, but no case has any: every label map is "
+                "background. Correct the labels, or name the channel zscore."
+            )
     spacings, shapes = np.array(fingerprint.spacings), np.array(fingerprint.shapes_after_crop)
     wrong = np.flatnonzero(~(np.isfinite(spacings) & (spacings > 0) & (shapes > 0)).all(axis=1))
     if wrong.size:

@@ -17,7 +17,7 @@ from segforge.planning.low_resolution import LowResolution, search_low_resolutio
 from segforge.planning.network import network_spec, stage_features, with_previous_stage
 from segforge.planning.normalization import plan_normalization
 from segforge.planning.plans import Configuration, NormalizationSpec, Plans, ResamplingSpec
-from segforge.planning.presets import PLANNER_NAMES, DEFAULT, SMALLEST_BATCH, Budget, Preset, find_preset
+from segforge.planning.presets import DEFAULT, PLANNER_NAMES, SMALLEST_BATCH, Budget, Preset, find_preset
 from segforge.planning.settings import PlannerSettings
 from segforge.planning.spacing import (
     Floats,

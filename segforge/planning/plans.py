@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from segforge.compute.documents import Document
-from segforge.errors import SegForgeError
+from segforge.errors import SegForgeError, did_you_mean
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.fingerprint import IntensityProperties
 from segforge.planning.inheritance import resolve
@@ -57,7 +57,7 @@ class Configuration(Document):
         inherits_from: The configuration that a file took the rest from; here everything is complete.
     """
 
-    data: str
+    data: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
     spacing: tuple[float, ...]
     median_shape: tuple[float, ...]
     patch_size: tuple[int, ...]
@@ -150,14 +150,15 @@ class Plans(Document):
             return self.configurations[name]
         except KeyError:
             known = ", ".join(self.configurations)
-            raise SegForgeError(f"The plans {self.name} have no configuration {name}. They have: {known}.") from None
+            hint = did_you_mean(name, self.configurations)
+            raise SegForgeError(f"The plans {self.name} have no configuration {name}.{hint} They have: {known}.") from None
 
     def with_previous_stages(self, name: str) -> dict[str, Configuration]:
         """The configuration of that name, and after it those that it builds on."""
         chain = {}
         stage: str | None = name
         while stage is not None and stage not in chain:
-            chain[stage] = self.configuration(stage)
+            chain[stage] = self.configuration(stage).model_copy(update={"inherits_from": None})
             stage = chain[stage].previous_stage
         return chain
 
@@ -176,6 +177,6 @@ def read_plans(preprocessed: Path, name: str) -> Plans:
     path = plans_path(preprocessed, name)
     if path.is_file():
         return Plans.read(path)
-    known = ", ".join(sorted(other.stem for other in path.parent.glob("*.json"))) or "none"
-    dataset = preprocessed.name
-    raise SegForgeError(f"{dataset} has no plans {name} (there are: {known}). Make them with: segforge plan -d {dataset}")
+    known = sorted(other.stem for other in path.parent.glob("*.json"))
+    there, hint, dataset = ", ".join(known) or "none", did_you_mean(name, known), preprocessed.name
+    raise SegForgeError(f"{dataset} has no plans {name} (there are: {there}).{hint} Make them with: segforge plan -d {dataset}")

@@ -1,9 +1,8 @@
 """The name of a planner -> its reference numbers: the network, and the estimate that fills a graphics card with it."""
 
-import difflib
 from dataclasses import dataclass
 
-from segforge.errors import SegForgeError
+from segforge.errors import SegForgeError, did_you_mean
 from segforge.planning.memory import PLAIN, RESIDUAL
 
 SMALLEST_BATCH = 2
@@ -116,6 +115,4 @@ def find_preset(name: str) -> Preset:
     """
     if preset := PRESETS.get(_NNUNET_NAMES.get(name, name)):
         return preset
-    near = difflib.get_close_matches(name, PLANNER_NAMES, n=1)
-    hint = f"; did you mean {near[0]}?" if near else "."
-    raise SegForgeError(f"There is no planner {name}{hint} Known are {', '.join(PLANNER_NAMES)}.")
+    raise SegForgeError(f"There is no planner {name}.{did_you_mean(name, PLANNER_NAMES)} Known are {', '.join(PLANNER_NAMES)}.")

@@ -1,13 +1,11 @@
 """What a user may decide about the plans instead of the planner."""
 
 import math
-import re
 from dataclasses import dataclass
 
 from segforge.errors import SegForgeError
 from segforge.planning.presets import SMALLEST_BATCH
-
-_NAME = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
+from segforge.workspace import checked_name
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,8 @@ class PlannerSettings:
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_lists()
-        if self.name is not None and not _NAME.fullmatch(self.name):
-            raise SegForgeError(
-                f"The plans' name {self.name!r} cannot be part of a folder name: use letters and digits, with single '.', '_' "
-                "or '-' between them."
-            )
+        if self.name is not None:
+            checked_name(self.name, "plans' name")
         if self.spacing is not None and not self.resampling:
             raise SegForgeError("A spacing has no effect where nothing is resampled: leave out --spacing or --no-resampling.")
 

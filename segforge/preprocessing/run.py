@@ -1,33 +1,28 @@
 """Preprocesses a whole data set: only what is missing or changed, in parallel, each case read once."""
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from segforge.compute.documents import to_json
 from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
-from segforge.compute.files import remove_leftovers
+from segforge.compute.files import make_folder
 from segforge.dataset.cases import Case, RawDataset, read_case_classes, read_case_image
 from segforge.dataset.description import DatasetDescription
-from segforge.dataset.labels import LabelScheme
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.planning.plans import Configuration, Plans
 from segforge.preprocessing.preprocessor import Preprocessor
+from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.store import CaseStore
 
 log = logging.getLogger(__name__)
-
-_CODE_VERSION = 1  # raised whenever the same plan gives other arrays
 
 
 @dataclass(frozen=True)
 class _Output:
     """One data folder that cases go to, and how."""
 
-    folder: Path
     configuration: Configuration
-    recipe: str
+    store: CaseStore
 
 
 def preprocess_dataset(
@@ -56,14 +51,12 @@ def preprocess_dataset(
     """
     labels = dataset.description.label_scheme
     chosen = {plans.configuration(name).data: plans.configuration(name) for name in configurations}
-    outputs = [
-        _Output(folder / data, configuration, _recipe(plans, configuration, labels)) for data, configuration in chosen.items()
-    ]
+    outputs = [_Output(item, CaseStore(folder / data, recipe(plans, item, labels))) for data, item in chosen.items()]
     tasks = []
     for output in outputs:
-        _tidy(output.folder, dataset)
+        _tidy(output.store, dataset)
     for case in dataset.cases:
-        due = [output for output in outputs if not CaseStore(output.folder).is_current(case.id, output.recipe, case.files)]
+        due = [output for output in outputs if not output.store.is_current(case.id, case.files)]
         if due:
             tasks.append(Task(case.id, _preprocess_case, (case, dataset.description, plans, due)))
     if len(tasks) < len(dataset.cases):
@@ -84,27 +77,11 @@ def _preprocess_case(case: Case, description: DatasetDescription, plans: Plans, 
             preprocessed = Preprocessor(plans, output.configuration, labels)(image, classes)
         except SegForgeError as error:
             raise SegForgeError(f"{case.images[0]} {error}") from error
-        CaseStore(output.folder).write(case.id, preprocessed, output.recipe, case.files)
+        output.store.write(case.id, preprocessed, case.files)
 
 
-def _tidy(folder: Path, dataset: RawDataset) -> None:
+def _tidy(store: CaseStore, dataset: RawDataset) -> None:
     """Remove what killed processes left, and cases that are no longer in the raw data set."""
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    store = CaseStore(folder)
+    make_folder(store.folder)
     for case in set(store.cases()) - {case.id for case in dataset.cases}:
         store.remove(case)
-
-
-def _recipe(plans: Plans, configuration: Configuration, labels: LabelScheme) -> str:
-    """Hash of everything that a preprocessed case depends on besides its raw files."""
-    parts = {
-        "code": _CODE_VERSION,
-        "transpose": plans.transpose_forward,
-        "spacing": configuration.spacing,
-        "normalization": [spec.model_dump() for spec in configuration.normalization],
-        "resampling": configuration.resampling.model_dump(),
-        "intensities": [properties.model_dump() for properties in plans.intensities],
-        "labels": [labels.stored_values, labels.ignore_value, [(target.key, target.classes) for target in labels.targets]],
-    }
-    return hashlib.sha256(to_json(parts).encode()).hexdigest()

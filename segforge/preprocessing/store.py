@@ -1,7 +1,8 @@
 """The folder of preprocessed cases: plain `.npy` files, each case committed last by its `CASE.json`."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from segforge.preprocessing.preprocessor import CaseProperties, PreprocessedCase
 
 _BLOCK = 1 << 23
 _PARTS = (".npy", "_seg.npy", "_locations.npz")
+_OPEN_AT_ONCE = 200  # two files each; many systems allow a process 1024
 
 
 class Seal(Document):
@@ -44,27 +46,29 @@ class CaseRecord(Document):
 
 
 class CaseStore:
-    """The preprocessed cases of one data folder."""
+    """The preprocessed cases of one data folder, for one recipe."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, recipe: str) -> None:
+        """Name the folder, and what its cases must have been made by (`preprocessing.recipe`)."""
         self.folder = folder
+        self._recipe = recipe
 
     def cases(self) -> list[str]:
-        """Ids of the complete cases, sorted."""
-        return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))
+        """Ids of the cases that are there, sorted."""
+        return sorted(path.stem for path in self.folder.glob("*.json") if self._part(path.stem, ".npy").is_file())
 
-    def is_current(self, case: str, recipe: str, sources: Iterable[Path]) -> bool:
-        """Whether the case is complete and would come out the same from these files and this recipe."""
+    def is_current(self, case: str, sources: Iterable[Path]) -> bool:
+        """Whether the case is complete and would come out the same from these files."""
         try:
-            record = CaseRecord.read(self._record(case))
+            record = CaseRecord.read(self.record(case))
         except SegForgeError:
             return False
         complete = all(self._has_size(case, part, record.seals.get(part)) for part in _PARTS)
-        return complete and record.recipe == recipe and are_unchanged(record.sources, sources)
+        return complete and record.recipe == self._recipe and are_unchanged(record.sources, sources)
 
-    def write(self, case: str, preprocessed: PreprocessedCase, recipe: str, sources: Iterable[Path]) -> None:
+    def write(self, case: str, preprocessed: PreprocessedCase, sources: Iterable[Path]) -> None:
         """Write a case; it counts only once all of it is there."""
-        self._record(case).unlink(missing_ok=True)
+        self.record(case).unlink(missing_ok=True)
         assert preprocessed.classes is not None
         with whole_file(self._part(case, ".npy")) as path:
             np.save(path, preprocessed.image)
@@ -73,23 +77,32 @@ class CaseStore:
         with whole_file(self._part(case, "_locations.npz")) as path:
             np.savez(path, **preprocessed.locations)  # type: ignore[arg-type]
         CaseRecord(
-            recipe=recipe,
+            recipe=self._recipe,
             sources=tuple(Source.of(path) for path in sources),
             properties=preprocessed.properties,
             seals={part: _seal(self._part(case, part)) for part in _PARTS},
-        ).write(self._record(case), durable=False)
+        ).write(self.record(case), durable=False)
 
-    def open(self, case: str) -> PreprocessedCase:
-        """Map a case into memory after its hashes are checked.
+    def open(self, case: str, *, verify: bool = True) -> PreprocessedCase:
+        """Map a case into memory.
+
+        Args:
+            case: Its id.
+            verify: Whether to compare its files with their hashes first.
 
         Raises:
-            SegForgeError: If the case is missing, incomplete or damaged; names the file and how to make it again.
+            SegForgeError: If the case is missing, damaged, or was made for other plans; says how to make it again.
         """
-        path = self._record(case)
+        path = self.record(case)
         if not path.is_file():
             raise SegForgeError(f"{self.folder} has no preprocessed case {case}. Run segforge plan again.")
         record = CaseRecord.read(path)
-        for part in _PARTS:
+        if record.recipe != self._recipe:
+            raise SegForgeError(
+                f"{path} was made for other plans or labels than this training's. "
+                "Run segforge plan again with the same options, without --no-preprocess."
+            )
+        for part in _PARTS if verify else ():
             if not self._has_size(case, part, record.seals.get(part)) or _seal(self._part(case, part)) != record.seals[part]:
                 damaged = self._part(case, part)
                 raise SegForgeError(f"{damaged} is damaged or missing. Remove {path} and run segforge plan again.")
@@ -100,10 +113,11 @@ class CaseStore:
 
     def remove(self, case: str) -> None:
         """Remove a case, its record first."""
-        for path in (self._record(case), *(self._part(case, part) for part in _PARTS)):
+        for path in (self.record(case), *(self._part(case, part) for part in _PARTS)):
             path.unlink(missing_ok=True)
 
-    def _record(self, case: str) -> Path:
+    def record(self, case: str) -> Path:
+        """The file whose existence means that a case is complete."""
         return self.folder / f"{case}.json"
 
     def _part(self, case: str, part: str) -> Path:
@@ -116,6 +130,31 @@ class CaseStore:
     def _has_size(self, case: str, part: str, seal: Seal | None) -> bool:
         path = self._part(case, part)
         return seal is not None and path.is_file() and path.stat().st_size == seal.size
+
+
+class MappedCases(Mapping[str, PreprocessedCase]):
+    """Cases of a store by id, mapped when they are used; only so many at once as a process may have files open."""
+
+    def __init__(self, store: CaseStore, cases: Iterable[str]) -> None:
+        """Name the cases; nothing is opened yet."""
+        self._store = store
+        self._cases = tuple(cases)
+        self._verified: set[str] = set()
+        self._open = lru_cache(_OPEN_AT_ONCE)(self._open_case)
+
+    def __getitem__(self, case: str) -> PreprocessedCase:
+        return self._open(case)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cases)
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def _open_case(self, case: str) -> PreprocessedCase:
+        opened = self._store.open(case, verify=case not in self._verified)
+        self._verified.add(case)
+        return opened
 
 
 def _seal(path: Path) -> Seal:

@@ -58,7 +58,7 @@ def plans_to_nnunet(plans: Plans, description: DatasetDescription, *, reader: st
     """The content of a plans file that nnU-Net 2.8.1 plans, trains and predicts with.
 
     nnU-Net has no place for `gpu_memory`, for spline orders where nothing is resampled, and for `deep_supervision`, which
-    its trainer decides.
+    its trainer decides. Configurations are written complete, but for cascades, which inherit as nnU-Net's own do.
 
     Args:
         plans: Plans of ours.
@@ -89,7 +89,8 @@ def plans_to_nnunet(plans: Plans, description: DatasetDescription, *, reader: st
 def plans_from_nnunet(content: Any, description: DatasetDescription, source: str) -> Plans:
     """Plans of ours from the content of nnU-Net's plans file, of whatever release of version 2.
 
-    Network classes, operations and functions are looked up in fixed tables; nothing that the file names is imported.
+    Network classes, operations and functions are looked up in fixed tables; nothing that the file names is imported. All
+    configurations are complete afterwards, and `inherits_from` is gone.
 
     Args:
         content: As JSON gives it.

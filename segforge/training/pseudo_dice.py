@@ -30,5 +30,5 @@ def overlap_counts(logits: Tensor, target: Tensor, labels: LabelScheme) -> Tenso
 
 def dice_from_counts(counts: Tensor) -> list[float]:
     """Dice of each structure from its counts `(3, structures)`; NaN where it neither occurs nor is predicted."""
-    true, false_positive, false_negative = counts.double().cpu()
+    true, false_positive, false_negative = counts.cpu().double()
     return [float(value) for value in 2 * true / (2 * true + false_positive + false_negative)]

@@ -1,21 +1,22 @@
 """Opens a fold's training: the model folder, its cases, and the trainer."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
 from segforge import plugins
-from segforge.compute.files import move_aside, remove_leftovers
+from segforge.compute.documents import to_json
+from segforge.compute.files import make_folder, move_aside, write_text
+from segforge.compute.progress import log_file
 from segforge.dataset.description import FILE_NAME, DatasetDescription
 from segforge.dataset.splits import Fold
 from segforge.errors import SegForgeError
-from segforge.networks.model_folder import ModelFolder
+from segforge.networks.model_folder import FoldFolder, ModelFolder
 from segforge.planning.plans import Plans
-from segforge.preprocessing.store import CaseStore
+from segforge.preprocessing.store import CaseStore, MappedCases
 from segforge.training.settings import TrainingSettings
+from segforge.training.state import remove_intermediate
 from segforge.training.trainer import Trainer, TrainingJob
 
 log = logging.getLogger(__name__)
@@ -23,20 +24,11 @@ log = logging.getLogger(__name__)
 TRAINERS = {"default": "segforge.training.trainer:Trainer"}
 
 
-def train_fold(
-    model: ModelFolder,
-    plans: Plans,
-    configuration: str,
-    description: DatasetDescription,
-    store: CaseStore,
-    fold: str,
-    cases: Fold,
-    settings: TrainingSettings,
-    device: torch.device,
-) -> None:
-    """Train one fold, or go on with it; a finished one is left as it is.
+@dataclass(frozen=True)
+class Training:
+    """One fold of a model.
 
-    Args:
+    Attributes:
         model: The folder of the model.
         plans: The plans.
         configuration: Name of the configuration.
@@ -46,72 +38,112 @@ def train_fold(
         cases: The cases of the fold.
         settings: The numbers of the training.
         device: Where to train.
+    """
+
+    model: ModelFolder
+    plans: Plans
+    configuration: str
+    description: DatasetDescription
+    store: CaseStore
+    fold: str
+    cases: Fold
+    settings: TrainingSettings
+    device: torch.device
+
+
+def train_fold(training: Training, *, restart: bool = False) -> None:
+    """Train one fold, or go on with it; a finished one is left as it is.
+
+    Args:
+        training: What to train.
+        restart: Whether to move an earlier result of this fold aside and begin anew.
 
     Raises:
-        SegForgeError: If the model folder belongs to other plans or settings, or a case is missing or damaged.
+        SegForgeError: If the model folder belongs to other plans, settings or cases, or a case is missing or damaged.
     """
-    _open_model_folder(model, plans, configuration, description, settings)
-    folder = model.fold(fold)
-    if folder.is_trained:
+    model, folder = training.model, training.model.fold(training.fold)
+    others = [fold for fold in model.begun_folds() if fold != training.fold]
+    begins = restart or not folder.path.is_dir()
+    alone = begins and not others  # there is nothing that it must agree with
+    if not alone:
+        _compare_settings(training, others)
+    if folder.is_trained and not restart:
+        remove_intermediate(folder.path)
         log.info("%s is trained already. Train it anew with --restart.", folder.path)
         return
-    folder.path.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder.path)
-    kind: type[Trainer] = plugins.find("trainers", settings.trainer, TRAINERS, allow_path=True)
-    job = TrainingJob(
-        name=configuration,
-        configuration=plans.configuration(configuration),
-        labels=description.label_scheme,
-        fold=fold,
-        folder=folder.path,
-        training={case: store.open(case) for case in cases.train},
-        validation={case: store.open(case) for case in cases.val},
-        settings=settings,
-        device=device,
+    trainer = _trainer(training, folder)
+    own = _own_plans(training, trainer)
+    if not alone:
+        _compare_plans(training, own)
+    if restart and folder.path.is_dir():
+        log.info("The old result is kept in %s.", move_aside(folder.path))
+    make_folder(model.path)
+    if alone:  # before the fold's folder, whose existence means that there is something to agree with
+        own.write(model.path / "plans.json")
+        training.description.write(model.path / FILE_NAME)
+        training.settings.write(model.settings_path)
+    make_folder(folder.path)
+    _settle_cases(training, folder)
+    with log_file(folder.path / "train.log"):
+        trainer.run()
+
+
+def _trainer(training: Training, folder: FoldFolder) -> Trainer:
+    kind: type[Trainer] = plugins.find("trainers", training.settings.trainer, TRAINERS)
+    names = dict.fromkeys((*training.cases.train, *training.cases.val))
+    return kind(
+        TrainingJob(
+            name=training.configuration,
+            configuration=training.plans.configuration(training.configuration),
+            labels=training.description.label_scheme,
+            fold=training.fold,
+            folder=folder.path,
+            cases=MappedCases(training.store, names),
+            training=training.cases.train,
+            validation=training.cases.val,
+            settings=training.settings,
+            device=training.device,
+        )
     )
-    with _log_file(folder.path / "train.log"):
-        kind(job).run()
 
 
-def restart_fold(model: ModelFolder, fold: str) -> None:
-    """Move a fold's folder aside; the model's settings go with the last one."""
-    folder = model.fold(fold).path
-    if folder.exists():
-        log.info("The old result is kept in %s.", move_aside(folder))
-    if not any(path.is_dir() and ".old-" not in path.name for path in model.path.glob("fold_*")):
-        for path in (model.settings_path, model.path / "plans.json"):
-            path.unlink(missing_ok=True)
+def _own_plans(training: Training, trainer: Trainer) -> Plans:
+    """The plans with this model's configuration first, and with the network that is really trained."""
+    chain = training.plans.with_previous_stages(training.configuration)
+    used = chain[training.configuration].model_copy(update={"architecture": trainer.spec})
+    return training.plans.model_copy(update={"configurations": chain | {training.configuration: used}})
 
 
-def _open_model_folder(
-    model: ModelFolder, plans: Plans, configuration: str, description: DatasetDescription, settings: TrainingSettings
-) -> None:
-    """Write what the folds share, or compare it with what is there."""
-    own = plans.model_copy(update={"configurations": plans.with_previous_stages(configuration)})
-    if model.settings_path.is_file():
-        there = TrainingSettings.read(model.settings_path)
-        if differences := settings.differences(there):
-            raise SegForgeError(
-                f"{model.path} was begun with other settings: {', '.join(differences)}. "
-                "Use the same, --restart, or a --name of its own."
-            )
-        if model.plans != own:
-            raise SegForgeError(f"{model.path} was begun with other plans of that name. Use --restart, or a --name of its own.")
-        return
-    own.write(model.path / "plans.json")
-    description.write(model.path / FILE_NAME)
-    settings.write(model.settings_path)
+def _compare_settings(training: Training, others: list[str]) -> None:
+    there = TrainingSettings.read(training.model.settings_path)
+    if differences := training.settings.differences(there):
+        remedy = "a --name of its own" if others else "--restart, or a --name of its own"
+        raise SegForgeError(
+            f"{training.model.path} was begun with other settings: {', '.join(differences)}. Use the same, or {remedy}."
+        )
 
 
-@contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Copy all messages into a file while the block runs."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger = logging.getLogger("segforge")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+def _compare_plans(training: Training, own: Plans) -> None:
+    model = training.model
+    if model.plans != own:
+        raise SegForgeError(f"{model.path} was begun with other plans of that name. Give this training a --name of its own.")
+    there, now = model.description, training.description
+    if (there.labels, there.channel_names, there.regions_class_order) != (
+        now.labels,
+        now.channel_names,
+        now.regions_class_order,
+    ):
+        raise SegForgeError(
+            f"{model.path} was begun with other labels or channels in {FILE_NAME}. Give this training a --name of its own."
+        )
+
+
+def _settle_cases(training: Training, folder: FoldFolder) -> None:
+    """Write down which cases the fold trains on, or compare them with what was written when it began."""
+    if not folder.cases_path.is_file():
+        write_text(folder.cases_path, to_json(training.cases.model_dump(mode="json")), durable=True)
+    elif folder.cases() != training.cases:
+        raise SegForgeError(
+            f"{folder.path} was begun with other cases than fold {training.fold} has now: the data set or its folds have "
+            "changed. Begin anew with --restart."
+        )

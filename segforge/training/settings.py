@@ -1,5 +1,7 @@
 """What a user may choose about a training; `settings.json` of a model folder, one for all its folds."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from segforge.compute.documents import Document
@@ -9,6 +11,7 @@ class TrainingSettings(Document):
     """The numbers of a training (METHOD, section 5).
 
     Attributes:
+        version: Version of this schema.
         trainer: The trainer class.
         epochs: Epochs.
         iterations: Training steps per epoch.
@@ -22,6 +25,7 @@ class TrainingSettings(Document):
         seed: All randomness follows from it.
     """
 
+    version: Literal[1] = 1
     trainer: str = "default"
     epochs: int = Field(default=1000, ge=1)
     iterations: int = Field(default=250, ge=1)

@@ -1,7 +1,9 @@
 """The state of a training on disk: optimizer tensors by name, and the newest checkpoint that is whole."""
 
 import logging
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -33,18 +35,32 @@ def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors
             optimizer.state[parameter][key] = tensor.to(parameter.device) if tensor.ndim else tensor
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The latest checkpoint, the one before it if that is damaged, or None if there is none.
+def newest_checkpoint(folder: Path) -> tuple[str, Checkpoint] | None:
+    """File name and content of the latest checkpoint, of the one before it if that is damaged, or None if there is none.
 
     Raises:
         SegForgeError: If there are checkpoints but none is whole.
     """
-    found = [folder / name for name in (LATEST, PREVIOUS) if (folder / name).is_file()]
-    for path in found:
+    found = [name for name in (LATEST, PREVIOUS) if (folder / name).is_file()]
+    for name in found:
         try:
-            return load_checkpoint(path)
+            return name, load_checkpoint(folder / name)
         except SegForgeError as error:
             log.warning("%s Trying the one before it.", error)
     if found:
         raise SegForgeError(f"No checkpoint in {folder} is whole. Train anew with --restart.")
     return None
+
+
+def keep_previous(folder: Path) -> None:
+    """Give the latest checkpoint a second name before a new one takes its place; there is no moment without one."""
+    previous = folder / PREVIOUS
+    previous.unlink(missing_ok=True)
+    with suppress(OSError):  # a file system without links: the new one is still written whole, or not at all
+        os.link(folder / LATEST, previous)
+
+
+def remove_intermediate(folder: Path) -> None:
+    """Remove the checkpoints that only a training that goes on needs."""
+    for name in (LATEST, PREVIOUS):
+        (folder / name).unlink(missing_ok=True)

@@ -3,8 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segforge.compute.device import describe_device
+from segforge.compute.device import autocast, describe_device
 from segforge.compute.documents import without_nan
 from segforge.compute.interruption import StopRequest, deferred_stop
 from segforge.compute.progress import progress_bar
@@ -20,7 +19,7 @@ from segforge.dataset.labels import LabelScheme
 from segforge.errors import Interrupted, SegForgeError
 from segforge.networks.build import build, parameter_count
 from segforge.networks.checkpoint import Checkpoint, CheckpointFacts, load_weights, save_checkpoint
-from segforge.networks.model_folder import BEST, FINAL, LATEST, PREVIOUS
+from segforge.networks.model_folder import BEST, FINAL, LATEST
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.plans import Configuration
 from segforge.preprocessing.preprocessor import PreprocessedCase
@@ -32,7 +31,7 @@ from segforge.training.reader import Batch, Reader
 from segforge.training.sampler import CaseLayout, Sampler
 from segforge.training.schedule import poly_learning_rate
 from segforge.training.settings import TrainingSettings
-from segforge.training.state import load_optimizer, newest_checkpoint, optimizer_tensors
+from segforge.training.state import keep_previous, load_optimizer, newest_checkpoint, optimizer_tensors, remove_intermediate
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +50,9 @@ class TrainingJob:
         labels: The labels.
         fold: Fold number, or `all`.
         folder: The fold's folder.
-        training: The cases to train on, by id.
-        validation: The cases to validate on.
+        cases: The preprocessed cases, by id.
+        training: Ids of those to train on.
+        validation: Ids of those to validate on.
         settings: The numbers of the training.
         device: Where tensors live.
     """
@@ -62,8 +62,9 @@ class TrainingJob:
     labels: LabelScheme
     fold: str
     folder: Path
-    training: Mapping[str, PreprocessedCase]
-    validation: Mapping[str, PreprocessedCase]
+    cases: Mapping[str, PreprocessedCase]
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
     settings: TrainingSettings
     device: torch.device
 
@@ -84,7 +85,10 @@ class Trainer:
         self.ema = math.nan
         self.best_ema = math.nan
         self._saved_at = self._drawn_at = time.monotonic()
+        self._latest_is_whole = False
         self._end_announced = False
+        self._begun_within_epoch = False
+        self.record: EpochRecord | None = None
 
     def architecture(self, spec: ArchitectureSpec) -> ArchitectureSpec:
         """The network to train; the plan's by default."""
@@ -122,7 +126,7 @@ class Trainer:
     def train_step(self, images: Tensor, target: Tensor) -> Tensor:
         """One step on a batch; returns the loss, which stays on the device."""
         self.optimizer.zero_grad(set_to_none=True)
-        with self.autocast():
+        with autocast(self.job.device):
             outputs = self.network(images)
         loss: Tensor = self.loss(outputs, target)
         loss.backward()
@@ -132,7 +136,7 @@ class Trainer:
 
     def validation_step(self, images: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, and overlap counts `(3, structures)`, of a batch."""
-        with torch.no_grad(), self.autocast():
+        with torch.no_grad(), autocast(self.job.device):
             outputs = self.network(images)
         with torch.no_grad():
             highest = outputs if isinstance(outputs, Tensor) else outputs[0]
@@ -140,11 +144,6 @@ class Trainer:
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         """Called after each epoch, before it is saved."""
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """Reduced precision where the device has it: bfloat16 on CUDA."""
-        device = self.job.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=device == "cuda" and torch.cuda.is_bf16_supported())
 
     def run(self) -> None:
         """Train to the last epoch, from the newest checkpoint if there is one, and leave the final checkpoint.
@@ -161,8 +160,7 @@ class Trainer:
                 self._run_epoch(training, validation, stop)
         self.history.draw()
         self._save(FINAL)
-        for name in (LATEST, PREVIOUS):
-            (self.job.folder / name).unlink(missing_ok=True)
+        remove_intermediate(self.job.folder)
 
     def _run_epoch(self, training: Reader, validation: Reader, stop: StopRequest) -> None:
         begin = time.monotonic()
@@ -204,23 +202,25 @@ class Trainer:
             ema=self.ema,
             seconds=seconds,
         )
-        self._refuse_divergence(record)
         self.on_epoch_end(record)
         self.epoch += 1
         self.losses = []
         if math.isnan(self.best_ema) or self.ema > self.best_ema:
             self.best_ema = self.ema
             self._save(BEST)
-        self._save_latest(record)
+        self.record = record
+        self._save_latest()
         # After the checkpoint, which holds the record too: whoever reads of an epoch can rely on it.
         self.history.append(record)
         self._report(record)
 
-    def _refuse_divergence(self, record: EpochRecord) -> None:
-        if not math.isfinite(record.train_loss):
+    def _refuse_divergence(self) -> None:
+        """Never save what is no longer a number: the checkpoints that there are stay good."""
+        numbers = [*self.losses, *(parameter.detach().sum() for parameter in self.network.parameters())]
+        if not all(math.isfinite(float(number)) for number in numbers):
             raise SegForgeError(
-                f"The loss is no longer finite in epoch {record.epoch} ({record.train_loss}). The checkpoint before it is in "
-                f"{self.job.folder}. Check the images for extreme values; train anew with --restart and another --seed."
+                f"The training is no longer finite in epoch {self.epoch}. The last good checkpoint is in {self.job.folder}. "
+                "Check the images for extreme values; train anew under another --name with another --seed."
             )
 
     def _report(self, record: EpochRecord) -> None:
@@ -230,10 +230,11 @@ class Trainer:
             record.epoch, record.train_loss, record.validation_loss, dice, self.ema, record.learning_rate, record.seconds,
         )  # fmt: skip
         remaining = self.job.settings.epochs - record.epoch - 1
-        if remaining and not self._end_announced:
+        if remaining and not self._end_announced and not self._begun_within_epoch:
             end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + remaining * record.seconds))
             log.info("At this speed the last of %d epochs ends about %s.", self.job.settings.epochs, end)
             self._end_announced = True
+        self._begun_within_epoch = False
         if time.monotonic() - self._drawn_at > _DRAW_SECONDS:
             self.history.draw()
             self._drawn_at = time.monotonic()
@@ -250,9 +251,9 @@ class Trainer:
         if self.epoch or self.losses:
             log.info("Going on at epoch %d, step %d.", self.epoch, len(self.losses))
 
-    def _reader(self, cases: Mapping[str, PreprocessedCase], transform: BatchTransform, purpose: int) -> Reader:
-        settings = self.job.settings
-        layouts = {name: CaseLayout(_spatial(case), case.locations) for name, case in cases.items()}
+    def _reader(self, names: Sequence[str], transform: BatchTransform, purpose: int) -> Reader:
+        settings, cases = self.job.settings, self.job.cases
+        layouts = {name: CaseLayout(_spatial(cases[name]), cases[name].locations) for name in names}
         patch, initial = _in_3d(transform.patch_size), _in_3d(transform.initial_patch_size)
         sampler = Sampler(layouts, patch, initial, settings.batch_size, settings.foreground_share)
         return Reader(cases, sampler, transform, batch_size=settings.batch_size, seed=settings.seed, purpose=purpose)
@@ -267,12 +268,15 @@ class Trainer:
         return transform(images, labels, batch.parameters)
 
     def _restore(self) -> None:
-        checkpoint = newest_checkpoint(self.job.folder)
-        if checkpoint is None:
+        found = newest_checkpoint(self.job.folder)
+        if found is None:
             self.history.cut_back(0)
             return
+        name, checkpoint = found
         facts = checkpoint.facts
-        self.history.cut_back(facts.epoch, last=EpochRecord(**facts.record) if facts.record else None)
+        self._latest_is_whole = name == LATEST
+        self.record = EpochRecord(**facts.record) if facts.record else None
+        self.history.cut_back(facts.epoch, last=self.record)
         if facts.architecture != self.spec:
             raise SegForgeError(f"The checkpoint in {self.job.folder} is of another network. Train anew with --restart.")
         if self.job.device.type == "cpu":
@@ -281,6 +285,7 @@ class Trainer:
         load_optimizer(self.optimizer, self.network, checkpoint.optimizer)
         self.epoch, self.ema, self.best_ema = facts.epoch, facts.ema, facts.best_ema
         self.losses = [torch.tensor(loss) for loss in facts.losses]
+        self._begun_within_epoch = bool(self.losses)
 
     def _save_when_due(self, stop: StopRequest) -> None:
         if stop.requested or time.monotonic() - self._saved_at > _SAVE_SECONDS:
@@ -290,14 +295,16 @@ class Trainer:
                 f"Stopped in epoch {self.epoch} after {len(self.losses)} steps; saved. Type the command again to go on."
             )
 
-    def _save_latest(self, record: EpochRecord | None = None) -> None:
-        latest = self.job.folder / LATEST
-        if latest.is_file():
-            latest.replace(self.job.folder / PREVIOUS)
-        self._save(LATEST, record)
+    def _save_latest(self) -> None:
+        """Save; the checkpoint before it is kept, unless that was found damaged."""
+        if self._latest_is_whole:
+            keep_previous(self.job.folder)
+        self._save(LATEST, self.record)
+        self._latest_is_whole = True
         self._saved_at = time.monotonic()
 
     def _save(self, name: str, record: EpochRecord | None = None) -> None:
+        self._refuse_divergence()
         facts = CheckpointFacts(
             configuration=self.job.name,
             fold=self.job.fold,

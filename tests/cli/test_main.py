@@ -59,10 +59,10 @@ def test_every_option_has_a_help_text_with_its_default(command: str, capsys: pyt
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["pln"], "did you mean plan?"),
-        (["train", "4", "2d", "0", "--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
+        (["pln"], "Did you mean plan?"),
+        (["train", "4", "2d", "0", "--epoch", "3"], "unrecognized arguments: --epoch 3. Did you mean --epochs?"),
         (["train", "4", "2d", "0", "--ep", "3"], "unrecognized arguments: --ep"),
-        (["find-bst", "-d", "4"], "did you mean find-best?"),
+        (["find-bst", "-d", "4"], "Did you mean find-best?"),
         (["train", "4", "2d"], "FOLD"),
         ([], "COMMAND"),
     ],

@@ -22,7 +22,7 @@ def test_stored_values_come_back_as_they_were_in_the_smallest_type(values: set[i
     stored = np.array([0, *values])
     back = scheme.to_stored(scheme.to_classes(stored))
     np.testing.assert_array_equal(back, stored)
-    bits = max(values).bit_length() if min(values) >= 0 else max(max(values).bit_length(), (~min(values)).bit_length()) + 1
+    bits = max(value.bit_length() if value >= 0 else (~value).bit_length() for value in values) + (min(values) < 0)
     assert back.dtype.itemsize == next(size for size in (1, 2, 4) if 8 * size >= bits)
 
 

@@ -90,14 +90,60 @@ def test_other_settings_are_refused_with_the_difference(undisturbed: Path, segfo
     assert "--name" in done.stderr
 
 
-def test_restart_keeps_the_old_result_aside(planned: Path, tmp_path: Path, segforge) -> None:
+SHORT = "train 900 3d_fullres 0 --epochs 1 --iterations 1 --validation-iterations 1 --batch-size 2"
+
+
+def test_restart_keeps_the_old_result_aside_where_nothing_uses_it(planned: Path, tmp_path: Path, segforge) -> None:
     workspace = tmp_path / "w"
     shutil.copytree(planned, workspace)
-    short = "train 900 3d_fullres 0 --epochs 1 --iterations 1 --validation-iterations 1 --batch-size 2"
-    segforge(short, workspace)
-    segforge(short.replace("--iterations 1", "--iterations 2") + " --restart", workspace)
+    segforge(SHORT, workspace)
+    segforge(SHORT.replace("--iterations 1", "--iterations 2") + " --restart", workspace)
     folds = sorted(path.name for path in (workspace / FOLD).parent.iterdir() if path.is_dir())
     assert folds == ["fold_0", "fold_0.old-1"]
+    assert "folds 0." in segforge("find-best -d 900", workspace).stdout
+    done = segforge("predict -d 900 -i raw/Dataset900_Phantom/imagesTs -o out", workspace)
+    assert "folds 0.\n" in done.stdout
+
+
+def test_restart_with_settings_that_other_folds_do_not_have_is_refused_and_loses_nothing(
+    planned: Path, tmp_path: Path, segforge
+) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(planned, workspace)
+    segforge(SHORT, workspace)
+    segforge(SHORT.replace("3d_fullres 0", "3d_fullres 1"), workspace)
+    done = segforge(SHORT.replace("--iterations 1", "--iterations 2") + " --restart", workspace, status=2)
+    assert "iterations 2, not 1. Use the same, or a --name of its own" in done.stderr
+    assert (workspace / FOLD / "checkpoint_final.safetensors").is_file()
+
+
+def test_a_fold_whose_cases_have_changed_is_refused(planned: Path, tmp_path: Path, segforge) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(planned, workspace)
+    stopped_by(signal.SIGTERM, workspace, epoch=1)
+    path = workspace / "preprocessed/Dataset900_Phantom/splits_final.json"
+    splits = json.loads(path.read_text())
+    splits[0]["train"].append(splits[0]["val"].pop())
+    path.write_text(json.dumps(splits))
+    done = segforge(TRAIN, workspace, status=2)
+    assert "was begun with other cases" in done.stderr
+
+
+def test_a_label_that_is_corrected_is_evaluated_again_and_nothing_is_predicted_again(
+    planned: Path, tmp_path: Path, segforge
+) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(planned, workspace)
+    segforge(SHORT, workspace)
+    validation = workspace / FOLD / "validation"
+    before = {path.name: path.stat().st_mtime_ns for path in validation.glob("*.nii.gz")}
+    summary = json.loads((validation / "summary.json").read_text())
+    held_out = Path(summary["metric_per_case"][0]["reference_file"])
+    shutil.copy(validation / held_out.name, workspace / "raw/Dataset900_Phantom/labelsTr" / held_out.name)
+    segforge("find-best -d 900", workspace)
+    again = json.loads((validation / "summary.json").read_text())
+    assert again["metric_per_case"][0]["metrics"] != summary["metric_per_case"][0]["metrics"]
+    assert before == {path.name: path.stat().st_mtime_ns for path in validation.glob("*.nii.gz")}
 
 
 def test_a_damaged_latest_checkpoint_falls_back_to_the_one_before(

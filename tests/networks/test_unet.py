@@ -45,6 +45,17 @@ def test_parameters_of_a_plain_network_by_hand() -> None:
     assert parameter_count(build(plain)) == encoder + decoder + head
 
 
+def test_each_decoder_stage_has_its_own_number_of_convolutions() -> None:
+    network = build(spec(decoder_convolutions=(3, 1)))
+    assert [len(stage.convolutions) for stage in network.decoder] == [1, 3]  # from the lowest resolution upward
+
+
+def test_a_single_stage_is_a_stack_with_a_head() -> None:
+    single = spec(features=(4,), strides=((1, 1, 1),), kernel_sizes=((3, 3, 3),), encoder_blocks=(2,), decoder_convolutions=())
+    outputs = build(single)(torch.randn(1, 2, 4, 5, 6))
+    assert [tuple(output.shape) for output in outputs] == [(1, 3, 4, 5, 6)]
+
+
 def test_weights_are_kaiming_normal_biases_zero_and_residual_branches_silent() -> None:
     network = build(spec("residual_encoder_unet", features=(32, 64, 128)))
     big = network.encoder[2][1].second.weight
@@ -89,7 +100,7 @@ def test_for_inference_there_is_one_output_and_nothing_learns() -> None:
 
 
 def test_unknown_networks_and_wrong_weights_are_refused() -> None:
-    with pytest.raises(SegForgeError, match="did you mean plain_unet"):
+    with pytest.raises(SegForgeError, match="Did you mean plain_unet"):
         build(spec("plan_unet"))
     with pytest.raises(SegForgeError, match="do not fit the network"):
         build_for_inference(spec(), {}, "here")

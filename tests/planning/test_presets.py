@@ -20,7 +20,7 @@ def test_names_of_nnunet_are_accepted(theirs: str, ours: str) -> None:
 
 
 def test_unknown_planner_is_refused_with_the_nearest() -> None:
-    with pytest.raises(SegForgeError, match="no planner resenc-s; did you mean resenc-"):
+    with pytest.raises(SegForgeError, match="no planner resenc-s. Did you mean resenc-"):
         find_preset("resenc-s")
 
 

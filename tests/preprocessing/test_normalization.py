@@ -44,5 +44,5 @@ def test_colours_beyond_255_are_refused() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(SegForgeError, match="did you mean zscore"):
+    with pytest.raises(SegForgeError, match="Did you mean zscore"):
         find_normalization("z-score")

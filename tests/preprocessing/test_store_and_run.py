@@ -1,4 +1,6 @@
+import gc
 import os
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -6,17 +8,26 @@ import pytest
 from samples import plans_for
 
 from segforge.compute.executors import Resources, inline, processes, threads
+from segforge.dataset import phantom as phantoms
 from segforge.dataset.cases import RawDataset, open_dataset
+from segforge.dataset.labels import LabelScheme
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.planning.plans import Plans
+from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.run import preprocess_dataset
-from segforge.preprocessing.store import CaseStore
+from segforge.preprocessing.store import CaseStore, MappedCases
 
+LABELS = LabelScheme.from_description(phantoms.LABELS)
 PLANS = plans_for((2.0, 1.5, 1.5))
 
 
 def preprocess(dataset: RawDataset, folder: Path, plans: Plans = PLANS, factory=inline) -> int:
     return preprocess_dataset(dataset, plans, list(plans.configurations), folder, factory, Resources(2))
+
+
+def store(folder: Path, plans: Plans = PLANS) -> CaseStore:
+    (configuration,) = plans.configurations.values()
+    return CaseStore(folder / "data", recipe(plans, configuration, LABELS))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -31,9 +42,9 @@ def test_threads_and_processes_give_the_same_bytes_as_this_thread(phantom: RawDa
 
 def test_a_stored_case_opens_as_it_was_written(phantom: RawDataset, tmp_path: Path) -> None:
     preprocess(phantom, tmp_path)
-    store = CaseStore(tmp_path / "data")
-    assert store.cases() == ["phantom_000", "phantom_001", "phantom_002"]
-    case = store.open("phantom_000")
+    opened = store(tmp_path)
+    assert opened.cases() == ["phantom_000", "phantom_001", "phantom_002"]
+    case = opened.open("phantom_000")
     assert case.image.dtype == np.float32
     assert case.classes.dtype == np.int8
     assert isinstance(case.image, np.memmap)
@@ -78,7 +89,7 @@ def test_a_case_that_left_the_raw_data_leaves_the_store(phantom: RawDataset, tmp
     phantom.cases[0].images[0].unlink()
     phantom.cases[0].label.unlink()
     preprocess(open_dataset(phantom.folder), tmp_path)
-    assert CaseStore(tmp_path / "data").cases() == ["phantom_001", "phantom_002"]
+    assert store(tmp_path).cases() == ["phantom_001", "phantom_002"]
     assert not list((tmp_path / "data").glob("phantom_000*"))
 
 
@@ -87,7 +98,7 @@ def test_a_broken_case_is_named_and_the_others_are_done(phantom: RawDataset, tmp
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CasesFailed, match=r"(?s)1 of 3 cases failed.*phantom_001: .*phantom_001_0000\.nii\.gz is truncated"):
         preprocess(phantom, tmp_path)
-    assert CaseStore(tmp_path / "data").cases() == ["phantom_000", "phantom_002"]
+    assert store(tmp_path).cases() == ["phantom_000", "phantom_002"]
 
 
 @pytest.mark.parametrize("part", [".npy", "_seg.npy", "_locations.npz"])
@@ -98,9 +109,43 @@ def test_a_flipped_bit_is_found_before_the_case_is_used(phantom: RawDataset, tmp
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(SegForgeError, match=rf"phantom_001{part} is damaged or missing\. Remove .*phantom_001\.json"):
-        CaseStore(tmp_path / "data").open("phantom_001")
+        store(tmp_path).open("phantom_001")
 
 
 def test_a_case_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(SegForgeError, match="no preprocessed case a.*segforge plan"):
-        CaseStore(tmp_path).open("a")
+        CaseStore(tmp_path, "recipe").open("a")
+
+
+def test_cases_made_for_other_plans_are_refused(phantom: RawDataset, tmp_path: Path) -> None:
+    preprocess(phantom, tmp_path)
+    other = store(tmp_path, plans_for((2.0, 1.5, 1.4)))
+    with pytest.raises(SegForgeError, match=r"phantom_000\.json was made for other plans"):
+        other.open("phantom_000")
+
+
+def test_intensities_of_the_data_set_count_only_where_they_are_used() -> None:
+    def recipe_with(normalization: str, mean: float) -> str:
+        plans = plans_for((2.0, 1.5, 1.5), normalization=normalization)
+        plans = plans.model_copy(update={"intensities": (plans.intensities[0].model_copy(update={"mean": mean}),)})
+        return recipe(plans, plans.configurations["3d_fullres"], LABELS)
+
+    assert recipe_with("zscore", 1.0) == recipe_with("zscore", 2.0)
+    assert recipe_with("ct", 1.0) != recipe_with("ct", 2.0)
+
+
+def test_files_that_are_no_cases_are_left_alone(phantom: RawDataset, tmp_path: Path) -> None:
+    preprocess(phantom, tmp_path)
+    (tmp_path / "data" / "notes.json").write_text("{}")
+    preprocess(phantom, tmp_path)
+    assert (tmp_path / "data" / "notes.json").is_file()
+
+
+def test_only_so_many_cases_are_open_at_once(phantom: RawDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preprocess(phantom, tmp_path)
+    monkeypatch.setattr("segforge.preprocessing.store._OPEN_AT_ONCE", 2)
+    cases = MappedCases(store(tmp_path), store(tmp_path).cases())
+    images = [weakref.ref(cases[name].image) for name in cases]
+    gc.collect()
+    assert [image() is None for image in images] == [True, False, False]
+    np.testing.assert_array_equal(cases["phantom_000"].image, store(tmp_path).open("phantom_000").image)

@@ -548,6 +548,7 @@ def test_foreign_code_and_what_we_do_not_have_is_refused(path: str, value: objec
         ("configurations/2d/inherits_from", "2d", "configurations.2d.inherits_from goes in a circle, 2d -> 2d"),
         ("configurations/3d_fullres/inherits_from", "3d_cascade_fullres", "goes in a circle, 3d_fullres -> 3d_cascade_fullres"),
         ("configurations/3d_lowres/previous_stage", "3d_cascade_fullres", "3d_lowres.previous_stage goes in a circle"),
+        ("configurations/3d_cascade_fullres/previous_stage", "3d_lores", "there is no configuration 3d_lores"),
         ("transpose_forward", [0, 1, 1], "transpose_forward [0, 1, 1] must hold 0, 1 and 2 once each"),
         ("transpose_backward", [1, 0, 2], "transpose_backward [1, 0, 2] must undo it"),
         ("transpose_backward", "012", "transpose_backward: Input should be a valid list"),

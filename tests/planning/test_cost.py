@@ -1,0 +1,104 @@
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from segforge.dataset.description import DatasetDescription
+from segforge.networks.build import build
+from segforge.networks.build import parameter_count as built_parameters
+from segforge.networks.layers import ResidualBlock
+from segforge.planning import memory
+from segforge.planning.cost import parameter_count, training_operations
+from segforge.planning.fingerprint import Fingerprint
+from segforge.planning.planner import Planner
+from segforge.planning.plans import Configuration
+from segforge.planning.settings import PlannerSettings
+
+PLANNERS = ("default", "resenc-m", "resenc-l")
+
+Shapes = list[tuple[nn.Module, tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A golden configuration, its network without memory, and the output shape of each convolution for one patch."""
+
+    configuration: Configuration
+    label_entries: int
+    network: nn.Module
+    shapes: Shapes
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> list[Built]:
+    """Every different network of the golden data sets."""
+    found: dict[object, Built] = {}
+    for path in sorted((shared / "golden" / "planner").glob("*.json")):
+        content = json.loads(path.read_text())
+        description = DatasetDescription.parse(content["dataset_json"], str(path))
+        fingerprint = Fingerprint.parse(content["fingerprint"], str(path))
+        for name in PLANNERS:
+            plans = Planner(PlannerSettings(planner=name)).plan(fingerprint, description, path.stem).plans
+            for configuration in plans.configurations.values():
+                key = (configuration.architecture, configuration.patch_size, len(description.labels))
+                if key not in found:
+                    found[key] = Built(configuration, len(description.labels), *on_meta(configuration))
+    assert len(found) > 80
+    return list(found.values())
+
+
+def on_meta(configuration: Configuration) -> tuple[nn.Module, Shapes]:
+    shapes: Shapes = []
+    with torch.device("meta"):
+        network = build(configuration.architecture)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+                module.register_forward_hook(lambda module, _, output: shapes.append((module, tuple(output.shape))))
+        outputs = network(torch.empty(1, configuration.architecture.input_channels, *configuration.patch_size))
+    assert tuple(outputs[0].shape[2:]) == configuration.patch_size
+    assert outputs[0].shape[1] == configuration.architecture.output_channels
+    return network, shapes
+
+
+def test_parameters_and_operations_equal_those_of_the_built_networks(golden: list[Built]) -> None:
+    for built in golden:
+        assert parameter_count(built.configuration.architecture) == built_parameters(built.network)
+        forward = sum(_operations(module, shape) for module, shape in built.shapes)
+        for head, size in zip(built.network.heads, _head_sizes(built.network, built.configuration), strict=True):
+            forward += 2 * head.convolution.weight.numel() * size
+        assert training_operations(built.configuration) == 3 * built.configuration.batch_size * forward
+
+
+def test_the_memory_estimate_is_a_count_over_convolutions_with_three_corrections(golden: list[Built]) -> None:
+    for built in golden:
+        # The hooks see all convolutions but the heads, which are matrix products.
+        counted = sum(int(torch.Size(shape).numel()) for _, shape in built.shapes)
+        # First and second: of the heads only that of the highest resolution counts, with as many channels as `labels`
+        # has entries.
+        counted += built.label_entries * int(torch.Size(built.configuration.patch_size).numel())
+        # Third: a skip that only pools counts like one that is a convolution.
+        counted += sum(_pooling_only(built))
+        assert memory.estimate(built.configuration.architecture, built.configuration.patch_size, built.label_entries) == counted
+
+
+def _pooling_only(built: Built) -> list[int]:
+    size = {id(module): int(torch.Size(shape).numel()) for module, shape in built.shapes}
+    blocks = [module for module in built.network.modules() if isinstance(module, ResidualBlock)]
+    return [size[id(block.second)] for block in blocks if len(block.skip) == 1]
+
+
+def _operations(module: nn.Module, shape: tuple[int, ...]) -> int:
+    transposed = isinstance(module, nn.ConvTranspose2d | nn.ConvTranspose3d)
+    kernel = 1 if transposed else int(torch.Size(module.kernel_size).numel())
+    return 2 * module.in_channels * module.out_channels * kernel * int(torch.Size(shape[2:]).numel())
+
+
+def _head_sizes(network: nn.Module, configuration: Configuration) -> list[int]:
+    sizes, current = [], list(configuration.patch_size)
+    for stride in configuration.architecture.strides:
+        current = [size // step for size, step in zip(current, stride, strict=True)]
+        sizes.append(int(torch.Size(current).numel()))
+    return sizes[: len(network.heads)][::-1]
