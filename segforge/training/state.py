@@ -32,7 +32,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors
         prefix = f"{name}/"
         state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
         for key, tensor in state.items():
-            optimizer.state[parameter][key] = tensor.to(parameter.device) if tensor.ndim else tensor
+            optimizer.state[parameter][key] = tensor.clone().to(parameter.device) if tensor.ndim else tensor.clone()
 
 
 def newest_checkpoint(folder: Path) -> tuple[str, Checkpoint] | None:

@@ -17,7 +17,7 @@ from segforge.planning.planner import Planner
 from segforge.planning.plans import Configuration
 from segforge.planning.settings import PlannerSettings
 
-PLANNERS = ("default", "resenc-m", "resenc-l")
+PLANNERS = ("default", "resenc-m", "resenc-l", "resenc-xl")
 
 Shapes = list[tuple[nn.Module, tuple[int, ...]]]
 
@@ -70,6 +70,25 @@ def test_parameters_and_operations_equal_those_of_the_built_networks(golden: lis
         for head, size in zip(built.network.heads, _head_sizes(built.network, built.configuration), strict=True):
             forward += 2 * head.convolution.weight.numel() * size
         assert training_operations(built.configuration) == 3 * built.configuration.batch_size * forward
+
+
+def test_parameters_equal_those_of_nnunets_networks(shared: Path) -> None:
+    """The numbers were counted over networks that nnU-Net 2.8.1 itself built from its golden plans."""
+    counted = json.loads(Path(__file__).with_name("nnunet_parameters.json").read_text())
+    presets = {"default_8GB": ("default", None), "default_16GB": ("default", 16.0)}
+    presets |= {f"resenc_{size}": (f"resenc-{size}", None) for size in ("m", "l", "xl")}
+    compared = 0
+    for path in sorted((shared / "golden" / "planner").glob("*.json")):
+        content = json.loads(path.read_text())
+        description = DatasetDescription.parse(content["dataset_json"], str(path))
+        fingerprint = Fingerprint.parse(content["fingerprint"], str(path))
+        for preset, (planner, gpu_memory) in presets.items():
+            settings = PlannerSettings(planner=planner, gpu_memory=gpu_memory)
+            plans = Planner(settings).plan(fingerprint, description, path.stem).plans
+            ours = {name: parameter_count(item.architecture) for name, item in plans.configurations.items()}
+            assert ours == counted[content["name"]][preset]
+            compared += len(ours)
+    assert compared == 188
 
 
 def test_the_memory_estimate_is_a_count_over_convolutions_with_three_corrections(golden: list[Built]) -> None:
