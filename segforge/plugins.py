@@ -41,5 +41,5 @@ def _load(kind: str, location: str) -> Any:
     module, _, attribute = location.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise SegForgeError(f"{location} cannot be loaded from the {kind}: {error}.") from error

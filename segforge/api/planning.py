@@ -8,17 +8,19 @@ from segforge.compute.documents import read_json, to_json
 from segforge.compute.executors import executor_for
 from segforge.compute.files import write_text
 from segforge.dataset.cases import RawDataset, open_dataset
+from segforge.dataset.description import FILE_NAME as DESCRIPTION
 from segforge.dataset.description import DatasetDescription, read_description
 from segforge.dataset.splits import provide_splits
+from segforge.errors import SegForgeError
 from segforge.planning.extraction import current_fingerprint
 from segforge.planning.fingerprint import Fingerprint
 from segforge.planning.planner import Planned, make_planner
 from segforge.planning.plans import Plans, plans_path, read_plans
-from segforge.planning.revision import keep_user_configurations, moved_plans
+from segforge.planning.revision import moved_plans, write_revised
 from segforge.planning.settings import PlannerSettings
 from segforge.preprocessing.normalization import find_normalization
 from segforge.preprocessing.run import preprocess_dataset
-from segforge.workspace import Workspace, find_workspace
+from segforge.workspace import Workspace, checked_name, find_workspace
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ def plan(
     provide_splits(raw.folder, folder, [case.id for case in raw.cases])
     planned = make_planner(settings or PlannerSettings()).plan(measured, raw.description, raw.folder.name)
     path = plans_path(folder, planned.plans.name)
-    plans = keep_user_configurations(path, planned.plans)
+    plans = write_revised(path, planned.plans)
     write_text(path.with_suffix(".md"), planned.explanation)
     log.info("Plans %s: %s.", path, ", ".join(plans.configurations))
     if preprocess:
@@ -102,10 +104,15 @@ def check_plans(path: Path) -> Plans:
     Raises:
         SegForgeError: With the path of the field, what was found, and what is allowed.
     """
+    from segforge.networks.build import find_network  # torch, which planning itself needs not
+
     plans = Plans.parse(read_json(path), str(path))
     for configuration in plans.configurations.values():
         for spec in configuration.normalization:
             find_normalization(spec.name)
+        find_network(configuration.architecture.network)
+    if path.stem != plans.name:
+        raise SegForgeError(f"{path} holds the plans {plans.name}; name the file {plans.name}.json.")
     return plans
 
 
@@ -136,15 +143,52 @@ def move_plans(
         SegForgeError: If the numbers of channels differ, or there are no such plans.
     """
     place, raw = _open(target, workspace)
-    plans = read_plans(place.preprocessed / place.dataset_name(str(source)), source_name)
+    source_dataset = place.dataset_name(str(source))
+    plans = read_plans(place.preprocessed / source_dataset, source_name)
     folder = place.preprocessed / raw.folder.name
+    path = plans_path(folder, checked_name(name, "plans' name"))
+    if path.is_file():
+        raise SegForgeError(f"{path} exists already. Choose another --name, or remove it.")
     measured = current_fingerprint(raw, folder, *executor_for(workers))
     provide_splits(raw.folder, folder, [case.id for case in raw.cases])
     moved = moved_plans(plans, measured, raw.description, dataset=raw.folder.name, name=name)
-    moved.write(plans_path(folder, name))
+    moved.write(path)
+    write_text(
+        path.with_suffix(".md"),
+        f"# Plans {name} of {moved.dataset}\n\nMoved from the plans {source_name} of {plans.dataset}.\n",
+    )
+    there = read_description(place.raw_folder(source_dataset) / DESCRIPTION).channels
+    if there != raw.description.channels:
+        log.warning("The channels were %s there and are %s here; normalization stays as it was there.",
+                    ", ".join(there), ", ".join(raw.description.channels))  # fmt: skip
     if preprocess:
         _preprocess(raw, moved, configurations, folder, workers)
     return moved
+
+
+def read_planned(
+    dataset: int | str, *, settings: PlannerSettings | None = None, workers: int | None = None, workspace: Path | None = None
+) -> Planned:
+    """Plans to look at; nothing is written but the fingerprint if it is missing.
+
+    Args:
+        dataset: Number or name of the data set.
+        settings: What to decide instead of the planner; with nothing but a name or a planner, plans that are there are read.
+        workers: Worker processes, as for `plan`.
+        workspace: The workspace folder; None finds it.
+
+    Raises:
+        SegForgeError: If files are missing or wrong, or a setting cannot work.
+    """
+    place, raw = _open(dataset, workspace)
+    folder = place.preprocessed / raw.folder.name
+    planner = make_planner(settings or PlannerSettings())
+    path = plans_path(folder, planner.name)
+    if path.is_file() and path.with_suffix(".md").is_file() and not planner.settings.changes_plans:
+        return Planned(Plans.read(path), path.with_suffix(".md").read_text(encoding="utf-8"))
+    measured = current_fingerprint(raw, folder, *executor_for(workers))
+    log.info("These plans are not written; leave out --show and --explain to write them.")
+    return planner.plan(measured, raw.description, raw.folder.name)
 
 
 def write_plans(plans: Plans, description: DatasetDescription, path: Path, *, layout: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segforge.compute.device import resolve_device
 from segforge.dataset.cases import open_dataset
+from segforge.dataset.labels import LabelScheme
 from segforge.dataset.splits import FILE_NAME as SPLITS
 from segforge.dataset.splits import cases_of_fold
 from segforge.errors import SegForgeError
@@ -87,7 +88,7 @@ def train(
         device=resolve_device(device),
     )
     train_fold(training, restart=restart)
-    return validate_fold(training.model, training.fold, raw, training.store, training.device)
+    return validate_fold(training.model, training.fold, raw, _store_of(training.model, folder, labels), training.device)
 
 
 def find_best(
@@ -111,12 +112,16 @@ def find_best(
     labels = raw.description.label_scheme
 
     def validate(model: ModelFolder, fold: str) -> Summary:
-        plans = model.plans
-        _, configuration = model.configuration(plans)
-        store = CaseStore(folder / configuration.data, recipe(plans, configuration, labels))
-        return validate_fold(model, fold, raw, store, resolve_device(device))
+        return validate_fold(model, fold, raw, _store_of(model, folder, labels), resolve_device(device))
 
     return select_best(place.results / name, labels, validate, [str(fold) for fold in folds or []] or None)
+
+
+def _store_of(model: ModelFolder, preprocessed: Path, labels: LabelScheme) -> CaseStore:
+    """The preprocessed cases as a model was trained on them, whatever plans of its name say today."""
+    plans = model.plans
+    _, configuration = model.configuration(plans)
+    return CaseStore(preprocessed / configuration.data, recipe(plans, configuration, labels))
 
 
 def _training_settings(options: TrainingOptions, batch_size: int) -> TrainingSettings:

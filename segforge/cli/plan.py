@@ -49,10 +49,10 @@ def _add_plans(group: argparse._ArgumentGroup) -> None:
 
 def _add_reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--show", action="store_true", help="plan and show the configurations as a table (default: plan, preprocess)"
+        "--show", action="store_true", help="show the configurations as a table, write nothing (default: plan, preprocess)"
     )
     group.add_argument(
-        "--explain", action="store_true", help="plan and say why each number is what it is (default: only in NAME.md)"
+        "--explain", action="store_true", help="say why each number is what it is, write nothing (default: in NAME.md)"
     )
     group.add_argument("--check", type=Path, metavar="FILE", help="only check plans that were edited by hand (default: none)")
 
@@ -82,18 +82,28 @@ def run(options: argparse.Namespace) -> int:
         return _move(options)
     if options.layout != "segforge" or options.output:
         return _usage("--layout and --output go with --fingerprint and --description")
+    if options.show or options.explain:
+        return _read(options)
     from segforge.api.planning import plan
 
     for dataset in options.dataset:
-        reading = options.show or options.explain
-        planned = plan(
+        plan(
             dataset,
             settings=_settings(options),
             configurations=options.c,
-            preprocess=not (options.no_preprocess or reading),
+            preprocess=not options.no_preprocess,
             workers=options.np,
             workspace=path_or_none(options.workspace),
         )
+    return 0
+
+
+def _read(options: argparse.Namespace) -> int:
+    from segforge.api.planning import read_planned
+
+    for dataset in options.dataset:
+        workspace = path_or_none(options.workspace)
+        planned = read_planned(dataset, settings=_settings(options), workers=options.np, workspace=workspace)
         if options.explain:
             print(planned.explanation)
         if options.show:
@@ -130,6 +140,8 @@ def _check(options: argparse.Namespace) -> int:
 def _without_data(options: argparse.Namespace) -> int:
     if not (options.fingerprint and options.description):
         return _usage("--fingerprint and --description go together")
+    if options.layout != "segforge" and not options.output:
+        return _usage("--layout needs --output")
     from segforge.api.planning import plan_without_data, write_plans
 
     planned, description = plan_without_data(options.fingerprint, options.description, settings=_settings(options))
@@ -145,6 +157,8 @@ def _without_data(options: argparse.Namespace) -> int:
 def _move(options: argparse.Namespace) -> int:
     if not options.name:
         return _usage("--move-from needs --name, the name of the plans for the new data set")
+    if _settings(options).changes_plans:
+        return _usage("--move-from takes plans as they are; leave out what would change them")
     from segforge.api.planning import move_plans
 
     for dataset in options.dataset:

@@ -11,6 +11,7 @@ from segforge.errors import SegForgeError
 from segforge.images.files import read_channels, read_labels
 from segforge.images.image import Array, Image
 
+_PARTS = ("_seg", "_locations")  # endings of preprocessed files
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
@@ -48,6 +49,9 @@ def open_dataset(folder: Path) -> RawDataset:
         Case(case.id, case.images, folder / "labelsTr" / f"{case.id}{description.file_ending}")
         for case in find_cases(folder / "imagesTr", description)
     )
+    ids = {case.id for case in cases}
+    if clashing := sorted(case for case in ids if any(case.removesuffix(part) in ids - {case} for part in _PARTS)):
+        raise SegForgeError(f"{folder}: the case {clashing[0]} is named like a part of another preprocessed case. Rename it.")
     missing = [str(case.label) for case in cases if case.label and not case.label.is_file()]
     if missing:
         raise SegForgeError(f"{_listed(missing)} missing. Add the label map, or take the case out of imagesTr.")

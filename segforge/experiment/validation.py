@@ -62,7 +62,7 @@ def _references(folder: FoldFolder, dataset: RawDataset) -> dict[str, Path]:
 def _predict(
     model: ModelFolder, folder: FoldFolder, cases: Sequence[str], store: CaseStore, device: torch.device, ending: str
 ) -> dict[str, Path]:
-    finished = FinishedCases(folder.validation, str(model.path), {FINAL: file_hash(folder.path / FINAL)})
+    finished = FinishedCases(folder.validation, str(model.path), {FINAL: file_hash(folder.path / FINAL)}, replace=True)
     paths = {case: folder.validation / f"{case}{ending}" for case in cases}
     due = [case for case in cases if not finished.has(case, [store.record(case)], paths[case])]
     if not due:

@@ -45,10 +45,21 @@ class PredictionRecord(Document):
 class FinishedCases:
     """The finished cases of a folder, on disk: what an earlier run made from the same is not made again."""
 
-    def __init__(self, folder: Path, model: str, made_from: Mapping[str, str]) -> None:
-        """Open the folder, which is made if it is missing."""
+    def __init__(self, folder: Path, model: str, made_from: Mapping[str, str], *, replace: bool = False) -> None:
+        """Open the folder, which is made if it is missing.
+
+        Args:
+            folder: Where the label maps lie.
+            model: The model's folder.
+            made_from: Hashes of the weights, and the settings.
+            replace: Whether cases that were made from something else are made again, instead of being refused.
+
+        Raises:
+            SegForgeError: If the folder holds predictions of another model or other settings.
+        """
         make_folder(folder)
         self._path = folder / RECORD
+        self._replace = replace
         self._record = PredictionRecord(model=model, made_from=dict(made_from))
         self._cases = self._kept()
 
@@ -72,7 +83,14 @@ class FinishedCases:
         except SegForgeError as error:
             log.warning("%s All cases are predicted again.", error)
             return {}
-        return dict(before.cases) if before.made_from == self._record.made_from else {}
+        if before.made_from == self._record.made_from:
+            return dict(before.cases)
+        if before.cases and not self._replace:
+            raise SegForgeError(
+                f"{self._path.parent} holds predictions of another model or other settings ({before.model}). "
+                "Choose another folder, or remove this one."
+            )
+        return {}
 
 
 def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, finished: FinishedCases) -> int:

@@ -15,13 +15,23 @@ NETWORKS = {
 }
 
 
+def find_network(name: str) -> type[nn.Module]:
+    """The class of a network.
+
+    Raises:
+        SegForgeError: If there is none of that name; gives the nearest.
+    """
+    kind: type[nn.Module] = plugins.find("networks", name, NETWORKS)
+    return kind
+
+
 def build(spec: ArchitectureSpec, *, seed: int = 0) -> nn.Module:
     """Build a network with fresh weights, which are a function of the seed alone.
 
     Raises:
         SegForgeError: If the network's name is unknown; gives the nearest.
     """
-    kind = plugins.find("networks", spec.network, NETWORKS)
+    kind = find_network(spec.network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: nn.Module = kind(spec)

@@ -68,8 +68,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {_NETWORK + name: tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    header = without_nan({"facts": checkpoint.facts.model_dump(mode="json"), "digest": _digest(tensors)})
-    write_bytes(path, save(tensors, {_HEADER: json.dumps(header)}), durable=True)
+    facts = json.dumps(without_nan(checkpoint.facts.model_dump(mode="json")))
+    header = json.dumps({"facts": facts, "digest": _digest(tensors, facts)})
+    write_bytes(path, save(tensors, {_HEADER: header}), durable=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -89,12 +90,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise SegForgeError(f"{path} is not a checkpoint of SegForge.") from error
     except Exception as error:
         raise SegForgeError(f"{path} is damaged: {error}. {_REMEDY}") from error
-    if _digest(tensors) != digest:
+    if _digest(tensors, facts) != digest:
         raise SegForgeError(f"{path} is damaged: its content does not fit its hash. {_REMEDY}")
     return Checkpoint(
         weights={name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)},
         optimizer={name.removeprefix(_OPTIMIZER): tensor for name, tensor in tensors.items() if name.startswith(_OPTIMIZER)},
-        facts=CheckpointFacts.parse(facts, str(path)),
+        facts=CheckpointFacts.parse(json.loads(facts), str(path)),
     )
 
 
@@ -113,8 +114,8 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str)
             raise SegForgeError(f"The weights {name} in {source} hold NaN or infinity.")
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    digest = hashlib.blake2b(facts.encode(), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())

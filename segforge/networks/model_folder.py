@@ -96,8 +96,9 @@ class ModelFolder:
         return [fold for fold in self.begun_folds() if self.fold(fold).is_trained]
 
     def begun_folds(self) -> list[str]:
-        """Folds that have a folder, in order; `all` comes last. Results that were moved aside do not count."""
-        found = [match[1] for folder in self.path.glob("fold_*") if (match := _FOLD.fullmatch(folder.name))]
+        """Folds whose training has begun or ended, in order; `all` comes last. Results that were moved aside do not count."""
+        names = [match[1] for folder in self.path.glob("fold_*") if (match := _FOLD.fullmatch(folder.name))]
+        found = [name for name in names if self.fold(name).cases_path.is_file() or self.fold(name).is_trained]
         return sorted(found, key=lambda fold: (fold == "all", 0 if fold == "all" else int(fold)))
 
     def folds_to_use(self, asked: list[str] | None) -> list[str]:

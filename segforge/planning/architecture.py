@@ -58,6 +58,8 @@ class ArchitectureSpec(Document):
         )
         if min(positive) < 1:
             raise ValueError("features, strides, blocks and convolutions must be at least 1")
+        if max(self.strides[0]) > 1:
+            raise ValueError("the first stage must have stride 1, or the output would be smaller than the input")
         if any(size not in (1, 3, 5, 7) for axes in self.kernel_sizes for size in axes):
             raise ValueError("kernel sizes must be odd, 1 to 7")
         return self

@@ -76,14 +76,14 @@ def extract_fingerprint(dataset: RawDataset, factory: ExecutorFactory, resources
         raise CasesFailed("\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items())))
     facts = [outcome.results[case.id] for case in dataset.cases]
     channels = range(len(dataset.description.channels))
-    return Fingerprint(
-        spacings=tuple(case.spacing for case in facts),
-        shapes_after_crop=tuple(case.shape_after_crop for case in facts),
-        foreground_intensity_properties_per_channel={
-            str(channel): _properties([case.intensities[channel] for case in facts]) for channel in channels
-        },
-        median_relative_size_after_cropping=float(np.median([case.relative_size for case in facts])),
-    )
+    properties = {str(channel): _properties([case.intensities[channel] for case in facts]) for channel in channels}
+    content = {
+        "spacings": [case.spacing for case in facts],
+        "shapes_after_crop": [case.shape_after_crop for case in facts],
+        "foreground_intensity_properties_per_channel": properties,
+        "median_relative_size_after_cropping": float(np.median([case.relative_size for case in facts])),
+    }
+    return Fingerprint.parse(content, f"The fingerprint of {dataset.folder}")
 
 
 def _case_facts(case: Case, description: DatasetDescription, draws: int) -> _CaseFacts:

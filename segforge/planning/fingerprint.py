@@ -1,12 +1,16 @@
 """The fingerprint of a data set: shapes, spacings and foreground intensities, with nnU-Net's keys."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from segforge.compute.documents import Document, NanFloat
 
 FILE_NAME = "dataset_fingerprint.json"
+
+
+Spacing = Annotated[float, Field(ge=1e-6, le=1e6)]
+Size = Annotated[int, Field(ge=1, le=10**6)]
 
 
 class IntensityProperties(Document):
@@ -31,15 +35,20 @@ class Fingerprint(Document):
         median_relative_size_after_cropping: Median share of the voxels that cropping keeps.
     """
 
-    spacings: tuple[tuple[float, float, float], ...] = Field(min_length=1)
-    shapes_after_crop: tuple[tuple[int, int, int], ...] = Field(min_length=1)
+    spacings: tuple[tuple[Spacing, Spacing, Spacing], ...] = Field(min_length=1)
+    shapes_after_crop: tuple[tuple[Size, Size, Size], ...] = Field(min_length=1)
     foreground_intensity_properties_per_channel: dict[str, IntensityProperties]
-    median_relative_size_after_cropping: float
+    median_relative_size_after_cropping: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
     def _one_shape_per_spacing(self) -> Self:
         if len(self.spacings) != len(self.shapes_after_crop):
             raise ValueError(f"{len(self.spacings)} spacings, but {len(self.shapes_after_crop)} shapes_after_crop")
+        keys = set(self.foreground_intensity_properties_per_channel)
+        if keys != {str(channel) for channel in range(len(keys))}:
+            raise ValueError(
+                f"foreground_intensity_properties_per_channel must be numbered from 0; found {', '.join(sorted(keys))}"
+            )
         return self
 
     @property

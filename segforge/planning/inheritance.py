@@ -5,34 +5,56 @@ from typing import Any
 
 KEY = "inherits_from"
 
+_SHAPES_DATA = {"spacing", "normalization", "resampling"}
 
-def resolve(configurations: Mapping[str, Any]) -> dict[str, Any]:
+
+def resolve(configurations: Mapping[str, Any], plans: str) -> dict[str, Any]:
     """Complete each configuration with what it inherits; its own entries win, key by key within `architecture`.
+
+    One that changes what shapes the preprocessed data without naming a folder for them gets a folder of its own.
 
     Args:
         configurations: JSON objects by name; entries that are not objects are passed through, to be refused later.
+        plans: Name of the plans, for names of folders.
 
     Raises:
         ValueError: If one inherits from itself or from one that does not exist.
     """
-    return {name: _completed(name, configurations, ()) for name in configurations}
+    complete: dict[str, Any] = {}
+    for name, item in configurations.items():
+        for ancestor in reversed(_ancestors(name, configurations)):
+            if ancestor not in complete:
+                parent = configurations[ancestor].get(KEY)
+                complete[ancestor] = (
+                    _merged(complete[parent], configurations[ancestor], f"{plans}_{ancestor}")
+                    if parent
+                    else configurations[ancestor]
+                )
+        complete.setdefault(name, item)
+    return {name: complete[name] for name in configurations}
 
 
-def _completed(name: str, configurations: Mapping[str, Any], heirs: tuple[str, ...]) -> Any:
-    if name in heirs:
-        raise ValueError(f"configurations.{heirs[0]}: inherits from itself ({' from '.join((*heirs, name))})")
-    own = configurations[name]
-    parent = own.get(KEY) if isinstance(own, Mapping) else None
-    if parent is None:
-        return own
-    if parent not in configurations:
-        raise ValueError(f"configurations.{name}.{KEY}: there is no configuration {parent}")
-    inherited = _completed(parent, configurations, (*heirs, name))
-    return _merged(inherited, own) if isinstance(inherited, Mapping) else own
+def _ancestors(name: str, configurations: Mapping[str, Any]) -> list[str]:
+    """The configuration itself, the one it inherits from, and so on; empty if it is not an object."""
+    chain: list[str] = []
+    heir: Any = name
+    while isinstance(configurations.get(heir), Mapping):
+        if heir in chain:
+            raise ValueError(f"configurations.{name}: inherits from itself ({' from '.join((*chain, heir))})")
+        chain.append(heir)
+        parent = configurations[heir].get(KEY)
+        if parent is None:
+            return chain
+        if not isinstance(parent, str) or not isinstance(configurations.get(parent), Mapping):
+            raise ValueError(f"configurations.{heir}.{KEY}: there is no configuration {parent}")
+        heir = parent
+    return chain
 
 
-def _merged(inherited: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(inherited: Mapping[str, Any], own: Mapping[str, Any], folder: str) -> dict[str, Any]:
     merged = {**inherited, **own}
     if isinstance(inherited.get("architecture"), Mapping) and isinstance(own.get("architecture"), Mapping):
         merged["architecture"] = {**inherited["architecture"], **own["architecture"]}
+    if "data" not in own and any(merged.get(key) != inherited.get(key) for key in _SHAPES_DATA):
+        merged["data"] = folder
     return merged

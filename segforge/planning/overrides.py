@@ -19,7 +19,7 @@ from segforge.planning.spacing import Vector, median_of_cases
 
 
 def check_data(fingerprint: Fingerprint, description: DatasetDescription) -> None:
-    """Fingerprint and description must be of one data set, and shapes and spacings positive."""
+    """Fingerprint and description must be of one data set, and CT needs foreground to be normalized by."""
     channels, described = len(fingerprint.intensities), len(description.channel_names)
     if channels != described:
         raise SegForgeError(
@@ -31,14 +31,6 @@ def check_data(fingerprint: Fingerprint, description: DatasetDescription) -> Non
                 "The channel CT is normalized by the data set's foreground, but no case has any: every label map is "
                 "background. Correct the labels, or name the channel zscore."
             )
-    spacings, shapes = np.array(fingerprint.spacings), np.array(fingerprint.shapes_after_crop)
-    wrong = np.flatnonzero(~(np.isfinite(spacings) & (spacings > 0) & (shapes > 0)).all(axis=1))
-    if wrong.size:
-        case = int(wrong[0])
-        raise SegForgeError(
-            f"Case {case + 1} of the fingerprint has spacing {_listed(fingerprint.spacings[case])} mm and shape "
-            f"{_listed(fingerprint.shapes_after_crop[case])}; all must be positive. Correct the image and extract it again."
-        )
 
 
 def check_spacing(spacing: Vector | None, fingerprint: Fingerprint) -> None:

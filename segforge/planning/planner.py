@@ -1,5 +1,6 @@
 """A data set's fingerprint and description -> the plans of all its configurations, and why each number is what it is."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from segforge import plugins
 from segforge.dataset.description import DatasetDescription
+from segforge.errors import SegForgeError
 from segforge.planning import memory, overrides
 from segforge.planning.architecture import ArchitectureSpec, Axes
 from segforge.planning.drafts import CASCADE, FULL, LOW, SLICES, Draft, Subject
@@ -32,6 +34,8 @@ from segforge.planning.spacing import (
 )
 from segforge.planning.topology import Topology, plan_topology
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -48,7 +52,9 @@ def make_planner(settings: PlannerSettings) -> "Planner":
         SegForgeError: If there is none of that name; gives the nearest.
     """
     ours = dict.fromkeys(PLANNER_NAMES, "segforge.planning.planner:Planner")
-    kind: type[Planner] = plugins.find("planners", settings.planner, ours, allow_path=True)
+    kind = plugins.find("planners", settings.planner, ours, allow_path=True)
+    if not (isinstance(kind, type) and issubclass(kind, Planner)):
+        raise SegForgeError(f"{settings.planner} is no planner: it must be a subclass of segforge.planning.planner.Planner.")
     return kind(settings)
 
 
@@ -73,6 +79,11 @@ class Planner:
         subject = self.examine(fingerprint, description)
         overrides.check_for_subject(self.settings, subject)
         drafts, low = self.drafts(subject)
+        for name, draft in drafts.items():
+            if not draft.fit.fits:
+                log.warning(
+                    "%s: no patch fits into %g GB; the smallest is planned. Give more --gpu-memory.", name, self.gpu_memory
+                )
         shared = subject.has_data_of(Planner().examine(fingerprint, description))
         target, order = subject.grid.target, subject.grid.transpose
         plans = Plans(

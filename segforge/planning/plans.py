@@ -1,7 +1,7 @@
 """The plans of an experiment: the contract that preprocessing, training and inference read."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,12 @@ from segforge.errors import SegForgeError, did_you_mean
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.fingerprint import IntensityProperties
 from segforge.planning.inheritance import resolve
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of what becomes a folder or a file
+
+_PLANS = "plans"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class NormalizationSpec(Document):
@@ -57,9 +63,9 @@ class Configuration(Document):
         inherits_from: The configuration that a file took the rest from; here everything is complete.
     """
 
-    data: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
-    spacing: tuple[float, ...]
-    median_shape: tuple[float, ...]
+    data: str = Field(pattern=_NAME)
+    spacing: tuple[Positive, ...]
+    median_shape: tuple[Positive, ...]
     patch_size: tuple[int, ...]
     batch_size: int = Field(ge=1)
     batch_dice: bool
@@ -74,6 +80,8 @@ class Configuration(Document):
         for name in ("spacing", "median_shape", "patch_size"):
             if len(getattr(self, name)) != self.dimensions:
                 raise ValueError(f"{name} has {len(getattr(self, name))} axes, the network has {self.dimensions}")
+        if self.data == _PLANS:
+            raise ValueError(f"data cannot be {_PLANS}, the folder of the plans themselves")
         divisor = self.architecture.divisor
         if any(size < 1 or size % step for size, step in zip(self.patch_size, divisor, strict=True)):
             raise ValueError(f"patch_size {list(self.patch_size)} must be divisible by the network's strides, {list(divisor)}")
@@ -102,29 +110,50 @@ class Plans(Document):
     """
 
     version: Literal[1] = 1
-    name: str
+    name: str = Field(pattern=_NAME)
     dataset: str
     planner: str
-    gpu_memory: float
+    gpu_memory: Positive
     transpose_forward: tuple[int, int, int]
     original_median_spacing: tuple[float, float, float]
     original_median_shape: tuple[float, float, float]
     intensities: tuple[IntensityProperties, ...]
-    configurations: dict[str, Configuration]
+    configurations: dict[Annotated[str, Field(pattern=_NAME)], Configuration] = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
     def _complete_configurations(cls, content: Any) -> Any:
         if isinstance(content, dict) and isinstance(content.get("configurations"), dict):
-            return content | {"configurations": resolve(content["configurations"])}
+            return content | {"configurations": resolve(content["configurations"], str(content.get("name")))}
         return content
 
     @model_validator(mode="after")
-    def _previous_stages_exist(self) -> Self:
-        for name, configuration in self.configurations.items():
-            if configuration.previous_stage not in (None, *self.configurations):
+    def _configurations_fit_the_data_set(self) -> Self:
+        channels = len(self.intensities)
+        for name, item in self.configurations.items():
+            if item.previous_stage not in (None, *(set(self.configurations) - {name})):
+                raise ValueError(f"configurations.{name}.previous_stage: there is no configuration {item.previous_stage}")
+            if len(item.normalization) != channels:
                 raise ValueError(
-                    f"configurations.{name}.previous_stage: there is no configuration {configuration.previous_stage}"
+                    f"configurations.{name}.normalization has {len(item.normalization)} entries, "
+                    f"the data set has {channels} channels"
+                )
+            inputs = item.architecture.input_channels
+            if inputs != channels and not (item.previous_stage and inputs > channels):
+                raise ValueError(
+                    f"configurations.{name}.architecture.input_channels is {inputs}, the data set has {channels} channels"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _shared_data_are_the_same(self) -> Self:
+        made: dict[str, tuple[str, Configuration]] = {}
+        for name, item in self.configurations.items():
+            first, other = made.setdefault(item.data, (name, item))
+            if (item.spacing, item.normalization, item.resampling) != (other.spacing, other.normalization, other.resampling):
+                raise ValueError(
+                    f"configurations.{name}.data: {item.data} is also the folder of {first}, which is preprocessed otherwise; "
+                    "give it another name"
                 )
         return self
 
@@ -165,7 +194,7 @@ class Plans(Document):
 
 def plans_path(preprocessed: Path, name: str) -> Path:
     """File of the plans `name` of a data set's preprocessed folder."""
-    return preprocessed / "plans" / f"{name}.json"
+    return preprocessed / _PLANS / f"{name}.json"
 
 
 def read_plans(preprocessed: Path, name: str) -> Plans:

@@ -1,11 +1,13 @@
 """What a user may decide about the plans instead of the planner."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segforge.errors import SegForgeError
 from segforge.planning.presets import SMALLEST_BATCH
 from segforge.workspace import checked_name
+
+_MOST_BLOCKS = 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class PlannerSettings:
     transpose: bool = True
     resampling: bool = True
 
+    @property
+    def changes_plans(self) -> bool:
+        """Whether anything but the planner and the name is decided here."""
+        return replace(self, planner="default", name=None) != PlannerSettings()
+
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_lists()
@@ -60,8 +67,8 @@ class PlannerSettings:
             )
 
     def _check_lists(self) -> None:
-        if self.blocks is not None and (not self.blocks or min(self.blocks) < 1):
-            raise SegForgeError(f"blocks {list(self.blocks)} must be one or more numbers, each at least 1.")
+        if self.blocks is not None and not (self.blocks and all(1 <= count <= _MOST_BLOCKS for count in self.blocks)):
+            raise SegForgeError(f"blocks {list(self.blocks)} must be one or more numbers, each 1 to {_MOST_BLOCKS}.")
         if self.patch_size is not None and (len(self.patch_size) not in (2, 3) or min(self.patch_size) < 1):
             raise SegForgeError(f"patch_size {list(self.patch_size)} must be z y x (3D) or y x (2D), each at least 1 voxel.")
         if self.spacing is not None and (len(self.spacing) != 3 or not all(0 < value < math.inf for value in self.spacing)):

@@ -62,7 +62,7 @@ class History:
         if not self._path.is_file():
             return []
         records = []
-        for line in self._path.read_text().splitlines():
+        for line in self._path.read_text(errors="replace").splitlines():
             try:
                 records.append(EpochRecord(**json.loads(line)))
             except (ValueError, TypeError):

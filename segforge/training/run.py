@@ -7,13 +7,14 @@ import torch
 
 from segforge import plugins
 from segforge.compute.documents import to_json
-from segforge.compute.files import make_folder, move_aside, write_text
+from segforge.compute.files import make_folder, move_aside, write_bytes, write_text
 from segforge.compute.progress import log_file
 from segforge.dataset.description import FILE_NAME, DatasetDescription
 from segforge.dataset.splits import Fold
 from segforge.errors import SegForgeError
 from segforge.networks.model_folder import FoldFolder, ModelFolder
-from segforge.planning.plans import Plans
+from segforge.planning.architecture import ArchitectureSpec
+from segforge.planning.plans import Configuration, Plans
 from segforge.preprocessing.store import CaseStore, MappedCases
 from segforge.training.settings import TrainingSettings
 from segforge.training.state import remove_intermediate
@@ -63,20 +64,23 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
     """
     model, folder = training.model, training.model.fold(training.fold)
     others = [fold for fold in model.begun_folds() if fold != training.fold]
-    begins = restart or not folder.path.is_dir()
+    begins = restart or training.fold not in model.begun_folds()
     alone = begins and not others  # there is nothing that it must agree with
     if not alone:
         _compare_settings(training, others)
     if folder.is_trained and not restart:
+        _compare_plans(training, _own_plans(training, _first(model.plans).architecture))
         remove_intermediate(folder.path)
         log.info("%s is trained already. Train it anew with --restart.", folder.path)
         return
     trainer = _trainer(training, folder)
-    own = _own_plans(training, trainer)
+    own = _own_plans(training, trainer.spec)
     if not alone:
         _compare_plans(training, own)
+    for case in trainer.job.cases.values():  # a missing or damaged one is found before anything is moved
+        del case
     if restart and folder.path.is_dir():
-        log.info("The old result is kept in %s.", move_aside(folder.path))
+        _move_aside(model, folder)
     make_folder(model.path)
     if alone:  # before the fold's folder, whose existence means that there is something to agree with
         own.write(model.path / "plans.json")
@@ -88,14 +92,32 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
         trainer.run()
 
 
+def _move_aside(model: ModelFolder, folder: FoldFolder) -> None:
+    """Keep an old result, with what it was made by, where nothing takes it for a fold."""
+    for path in (model.path / "plans.json", model.path / FILE_NAME, model.settings_path):
+        if path.is_file():
+            write_bytes(folder.path / path.name, path.read_bytes())
+    log.info("The old result is kept in %s.", move_aside(folder.path))
+
+
+def _first(plans: Plans) -> Configuration:
+    return next(iter(plans.configurations.values()))
+
+
 def _trainer(training: Training, folder: FoldFolder) -> Trainer:
+    labels, configuration = training.description.label_scheme, training.plans.configuration(training.configuration)
+    if configuration.architecture.output_channels != labels.heads:
+        raise SegForgeError(
+            f"The plans {training.plans.name} have {configuration.architecture.output_channels} segmentation heads, "
+            f"the labels in {FILE_NAME} need {labels.heads}. Run segforge plan again."
+        )
     kind: type[Trainer] = plugins.find("trainers", training.settings.trainer, TRAINERS)
     names = dict.fromkeys((*training.cases.train, *training.cases.val))
     return kind(
         TrainingJob(
             name=training.configuration,
-            configuration=training.plans.configuration(training.configuration),
-            labels=training.description.label_scheme,
+            configuration=configuration,
+            labels=labels,
             fold=training.fold,
             folder=folder.path,
             cases=MappedCases(training.store, names),
@@ -107,10 +129,10 @@ def _trainer(training: Training, folder: FoldFolder) -> Trainer:
     )
 
 
-def _own_plans(training: Training, trainer: Trainer) -> Plans:
+def _own_plans(training: Training, spec: ArchitectureSpec) -> Plans:
     """The plans with this model's configuration first, and with the network that is really trained."""
     chain = training.plans.with_previous_stages(training.configuration)
-    used = chain[training.configuration].model_copy(update={"architecture": trainer.spec})
+    used = chain[training.configuration].model_copy(update={"architecture": spec})
     return training.plans.model_copy(update={"configurations": chain | {training.configuration: used}})
 
 

@@ -27,14 +27,18 @@ def edit(path: Path, change) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_show_and_explain_plan_without_preprocessing(workspace: Path, segforge) -> None:
-    done = segforge("plan -d 900 --name shown --features 2 --show --explain", workspace)
-    assert "## Target spacing" in done.stdout
+def test_show_and_explain_write_nothing(workspace: Path, segforge) -> None:
+    before = {path.name: path.read_bytes() for path in (workspace / FOLDER / "plans").iterdir()}
+    done = segforge("plan -d 900 --show --explain", workspace)
+    assert (workspace / FOLDER / "plans/default.md").read_text() in done.stdout
     (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith("3d_fullres ")]
-    plans = json.loads((workspace / FOLDER / "plans/shown.json").read_text())
+    plans = json.loads((workspace / FOLDER / "plans/default.json").read_text())
     assert [int(word) for word in row[7:10]] == plans["configurations"]["3d_fullres"]["patch_size"]
-    assert "Preprocessed" not in done.stdout
-    assert "## Target spacing" in (workspace / FOLDER / "plans/shown.md").read_text()
+    assert any(word.startswith("2-") for word in row)
+    done = segforge("plan -d 900 --features 5 --show", workspace)
+    assert "not written" in done.stdout
+    assert "5-" in done.stdout
+    assert before == {path.name: path.read_bytes() for path in (workspace / FOLDER / "plans").iterdir()}
 
 
 def test_a_configuration_of_ones_own_inherits_is_kept_and_trains(workspace: Path, segforge) -> None:
@@ -71,6 +75,17 @@ def test_a_configuration_of_ones_own_inherits_is_kept_and_trains(workspace: Path
         (lambda c: c["3d_fullres"].update(previous_stage="nobody"), "there is no configuration nobody"),
         (lambda c: c["3d_fullres"].update(data="../../elsewhere"), "configurations.3d_fullres.data"),
         (lambda c: c["3d_fullres"].update(batch_size="two"), "configurations.3d_fullres.batch_size"),
+        (lambda c: c["2d"].update(normalization=c["2d"]["normalization"] * 2), "configurations.2d.normalization has 2 entries"),
+        (lambda c: c["2d"]["architecture"]["strides"][0].__setitem__(0, 2), "first stage must have stride 1"),
+        (lambda c: c["2d"]["architecture"].update(input_channels=7), "configurations.2d.architecture.input_channels is 7"),
+        (lambda c: c["2d"]["architecture"].update(network="foo"), "foo is not among the networks"),
+        (lambda c: c["3d_fullres"].update(spacing=[-1, 1, 1]), "configurations.3d_fullres.spacing.0"),
+        (lambda c: c["3d_fullres"].update(previous_stage="3d_fullres"), "there is no configuration 3d_fullres"),
+        (lambda c: c.update(a={"inherits_from": ["2d"]}), "configurations.a.inherits_from"),
+        (lambda c: c.update({"../../x": c["2d"]}), "../../x"),
+        (lambda c: c["3d_fullres"].update(data="plans"), "data cannot be plans"),
+        (lambda c: c["3d_fullres"].update(data=c["2d"]["data"]), "is also the folder of"),
+        (lambda c: c.clear(), "configurations"),
         (lambda c: c["3d_fullres"].update(pach_size=[8, 8, 8]), "configurations.3d_fullres.pach_size"),
     ],
 )
@@ -136,6 +151,50 @@ def test_the_example_planner_plans(workspace: Path) -> None:
     for configuration in plans["configurations"].values():
         assert configuration["architecture"]["features"][0] == 16
         assert all(size % 16 == 0 for size in configuration["patch_size"])
+
+
+def test_plans_are_not_moved_over_others_or_to_other_channels(workspace: Path, segforge) -> None:
+    write_phantom(workspace / "raw/Dataset901_Other", training=3, testing=0, seed=5)
+    segforge("plan -d 901 --features 3 --no-preprocess", workspace)
+    done = segforge("plan --move-from 900 -d 901 --name default", workspace, status=2)
+    assert "exists already" in done.stderr
+    done = segforge("plan --move-from 900 -d 901 --name ../evil", workspace, status=2)
+    assert "cannot be part of a folder name" in done.stderr
+    path = workspace / FOLDER / "plans/default.json"
+    content = json.loads(path.read_text())
+    content["intensities"] *= 2
+    for item in content["configurations"].values():
+        item["normalization"] *= 2
+        item["architecture"]["input_channels"] = 2
+    path.write_text(json.dumps(content))
+    done = segforge("plan --move-from 900 -d 901 --name shared", workspace, status=2)
+    assert "are for 2 image channels, Dataset901_Other has 1" in done.stderr
+
+
+def test_planning_anew_keeps_what_was_edited_aside(workspace: Path, segforge) -> None:
+    path = workspace / FOLDER / "plans/default.json"
+    edit(path, lambda c: c["3d_fullres"].update(batch_size=7))
+    done = segforge("plan -d 900 --features 2", workspace)
+    assert "change in 3d_fullres; the old ones are kept as default.json.old-1" in done.stderr
+    assert json.loads(path.with_name("default.json.old-1").read_text())["configurations"]["3d_fullres"]["batch_size"] == 7
+
+
+def test_an_heir_with_another_spacing_gets_data_of_its_own(workspace: Path, segforge) -> None:
+    path = workspace / FOLDER / "plans/default.json"
+    edit(path, lambda c: c.update(coarse={"inherits_from": "3d_fullres", "spacing": [4, 4, 4]}))
+    segforge("plan -d 900 --features 2 -c 3d_fullres coarse", workspace)
+    assert len(list((workspace / FOLDER / "default_coarse").glob("*_seg.npy"))) == 6
+    segforge("train 900 coarse 0 --epochs 1 --iterations 1 --validation-iterations 1", workspace)
+    segforge("train 900 3d_fullres 0 --epochs 1 --iterations 1 --validation-iterations 1", workspace)
+
+
+def test_a_validation_uses_the_data_that_its_model_was_trained_on(workspace: Path, segforge) -> None:
+    train = "train 900 3d_fullres 0 --epochs 1 --iterations 1 --validation-iterations 1"
+    segforge(train, workspace)
+    shutil.rmtree(workspace / "results/Dataset900_Phantom/default__default__3d_fullres/fold_0/validation")
+    segforge("plan -d 900 --features 2 --spacing 5 4 4", workspace)
+    assert "begun with other plans" in segforge(train, workspace, status=2).stderr
+    segforge("find-best -d 900", workspace)
 
 
 def test_several_data_sets_are_planned_one_after_the_other(workspace: Path, segforge) -> None:

@@ -184,10 +184,47 @@ def test_fingerprint_of_other_channels_is_refused(
         Planner().plan(fingerprint, description_of(), "Dataset001_Test")
 
 
-@pytest.mark.parametrize("spacing", [(1, 0, 1), (1, -1, 1), (1, math.nan, 1), (1, math.inf, 1)])
+@pytest.mark.parametrize("spacing", [(1, 0, 1), (1, -1, 1), (1, math.nan, 1), (1, math.inf, 1), (1, 1e-300, 1)])
 def test_fingerprint_without_a_positive_spacing_is_refused(
-    fingerprint_of: Callable[..., Fingerprint], description_of: Callable[..., DatasetDescription], spacing: tuple[float, ...]
+    fingerprint_of: Callable[..., Fingerprint], spacing: tuple[float, ...]
 ) -> None:
-    fingerprint = fingerprint_of([(1, 1, 1), spacing], [(9, 9, 9), (8, 8, 8)])
-    with pytest.raises(SegForgeError, match=r"Case 2 of the fingerprint has spacing 1 .* and shape 8 8 8"):
-        Planner().plan(fingerprint, description_of(), "Dataset001_Test")
+    content = fingerprint_of([(1, 1, 1), (1, 1, 1)], [(9, 9, 9), (8, 8, 8)]).model_dump()
+    content["spacings"] = [(1, 1, 1), spacing]
+    with pytest.raises(SegForgeError, match=r"the file is not valid\. spacings\.1\.1"):
+        Fingerprint.parse(content, "the file")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("shapes_after_crop", [(9, 0, 9), (8, 8, 8)]),
+        ("shapes_after_crop", [(9, 9, 10**30), (8, 8, 8)]),
+        ("median_relative_size_after_cropping", 0),
+        ("median_relative_size_after_cropping", math.nan),
+    ],
+)
+def test_fingerprint_with_impossible_sizes_is_refused(
+    fingerprint_of: Callable[..., Fingerprint], field: str, value: object
+) -> None:
+    content = fingerprint_of([(1, 1, 1), (1, 1, 1)], [(9, 9, 9), (8, 8, 8)]).model_dump() | {field: value}
+    with pytest.raises(SegForgeError, match=field):
+        Fingerprint.parse(content, "the file")
+
+
+def test_fingerprint_whose_channels_are_not_numbered_is_refused(fingerprint_of: Callable[..., Fingerprint]) -> None:
+    content = fingerprint_of([(1, 1, 1)], [(9, 9, 9)]).model_dump()
+    channels = content["foreground_intensity_properties_per_channel"]
+    for key in ("a", "7"):
+        wrong = content | {"foreground_intensity_properties_per_channel": {key: channels["0"]}}
+        with pytest.raises(SegForgeError, match=f"must be numbered from 0; found {key}"):
+            Fingerprint.parse(wrong, "the file")
+
+
+def test_memory_for_which_no_patch_is_small_enough_is_said(
+    fingerprint_of: Callable[..., Fingerprint],
+    description_of: Callable[..., DatasetDescription],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    planner = Planner(PlannerSettings(gpu_memory=1e-7))
+    planner.plan(fingerprint_of([(1, 1, 1)], [(40, 40, 40)]), description_of(), "Dataset001_Test")
+    assert "3d_fullres: no patch fits into 1e-07 GB" in caplog.text

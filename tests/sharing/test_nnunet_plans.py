@@ -299,11 +299,16 @@ def test_transpose_and_original_sizes_survive() -> None:
 
 def test_configurations_inherit_over_several_generations() -> None:
     content = cascade_content()
-    content["configurations"]["wide"] = {"inherits_from": "3d_fullres", "batch_size": 5, "spacing": [2, 2, 2]}
+    content["configurations"]["wide"] = {
+        "inherits_from": "3d_fullres",
+        "data_identifier": "wide",
+        "batch_size": 5,
+        "spacing": [2, 2, 2],
+    }
     content["configurations"]["wider"] = {"inherits_from": "wide", "batch_size": 6}
     plans = plans_from_nnunet(content, description_of(), "test")
     parent, wider = plans.configuration("3d_fullres"), plans.configuration("wider")
-    assert wider == parent.model_copy(update={"batch_size": 6, "spacing": (2.0, 2.0, 2.0)})
+    assert wider == parent.model_copy(update={"data": "wide", "batch_size": 6, "spacing": (2.0, 2.0, 2.0)})
 
 
 def test_plans_without_resampling_go_both_ways() -> None:
