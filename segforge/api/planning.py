@@ -20,6 +20,7 @@ from segforge.planning.revision import moved_plans, write_revised
 from segforge.planning.settings import PlannerSettings
 from segforge.preprocessing.normalization import find_normalization
 from segforge.preprocessing.run import preprocess_dataset
+from segforge.sharing.nnunet_plans import plans_to_nnunet
 from segforge.workspace import Workspace, checked_name, find_workspace
 
 log = logging.getLogger(__name__)
@@ -194,8 +195,6 @@ def read_planned(
 def write_plans(plans: Plans, description: DatasetDescription, path: Path, *, layout: str) -> None:
     """Write plans to a file, in SegForge's layout or, for nnU-Net to read, in nnU-Net's."""
     if layout == "nnunet":
-        from segforge.sharing.nnunet_plans import plans_to_nnunet
-
         write_text(path, to_json(plans_to_nnunet(plans, description)), durable=True)
     else:
         plans.write(path)

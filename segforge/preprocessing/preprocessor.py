@@ -117,7 +117,7 @@ class Preprocessor:
         if cropped is not None:
             marked = np.where((cropped == 0) & ~inside, OUTSIDE, cropped).astype(cropped.dtype)
             new_classes = resampling.labels(marked, self._configuration.resampling.label_order)[None]
-        locations = {} if new_classes is None else draw_locations(new_classes[0], self._labels.targets)
+        locations = {} if new_classes is None else draw_locations(new_classes[0], self._labels)
         return PreprocessedCase(np.ascontiguousarray(new_image, np.float32), new_classes, locations, properties)
 
     def _normalized(self, channels: Array, inside: npt.NDArray[np.bool_]) -> Array:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segforge.preprocessing.locations import ANNOTATED
+
 
 @dataclass(frozen=True)
 class CaseLayout:
-    """What the sampler knows of a case: its shape, and voxels of each structure that occurs."""
+    """What the sampler knows of a case: its shape, and voxels of each structure that occurs, or any annotated ones."""
 
     shape: tuple[int, int, int]
     locations: Mapping[str, npt.NDArray[Any]]
@@ -53,7 +55,10 @@ class Sampler:
         self._random_samples = round(batch_size * (1 - foreground_share))
 
     def draw(self, random: np.random.Generator) -> list[Position]:
-        """One batch: cases uniformly with replacement, the last samples on foreground."""
+        """One batch: cases uniformly with replacement, the last samples on foreground.
+
+        With an ignore label the others are centred on annotated voxels.
+        """
         chosen = random.integers(len(self._names), size=self._batch_size)
         return [
             self._position(self._names[index], sample >= self._random_samples, random) for sample, index in enumerate(chosen)
@@ -62,9 +67,10 @@ class Sampler:
     def _position(self, name: str, foreground: bool, random: np.random.Generator) -> Position:
         case = self._cases[name]
         bounds = [self._bounds(axis, case.shape[axis]) for axis in range(3)]
-        present = [key for key, voxels in case.locations.items() if len(voxels)]
-        if foreground and present:
-            voxels = case.locations[present[random.integers(len(present))]]
+        structures = [key for key in case.locations if key != ANNOTATED]
+        centres = structures if foreground and structures else [key for key in case.locations if key == ANNOTATED]
+        if centres:
+            voxels = case.locations[centres[random.integers(len(centres))]]
             voxel = voxels[random.integers(len(voxels))]
             corner = [max(low, int(voxel[axis]) - self._initial[axis] // 2) for axis, (low, _) in enumerate(bounds)]
         else:

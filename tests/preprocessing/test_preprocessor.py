@@ -4,6 +4,7 @@ from samples import plans_for
 from segforge.dataset.labels import LabelScheme
 from segforge.images.image import Geometry, Image
 from segforge.planning.plans import Plans
+from segforge.preprocessing.locations import draw_locations
 from segforge.preprocessing.preprocessor import PreprocessedCase, Preprocessor
 
 LABELS = LabelScheme.from_description({"background": 0, "a": 1, "b": 2})
@@ -82,6 +83,16 @@ def test_the_masked_rule_leaves_the_outside_untouched() -> None:
     inside = case.image[case.classes >= 0]
     assert abs(inside.mean()) < 1e-6
     assert abs(inside.std() - 1) < 1e-5
+
+
+def test_with_an_ignore_label_there_is_a_list_of_annotated_voxels() -> None:
+    labels = LabelScheme.from_description({"background": 0, "a": 1, "ignore": 2})
+    classes = np.zeros((1, 4, 5, 6), np.int8)
+    classes[0, :2] = 2
+    classes[0, 3, 0, 0] = 1
+    locations = draw_locations(classes[0], labels)
+    assert set(locations) == {"1", "annotated"}
+    assert sorted(map(tuple, locations["annotated"])) == sorted(map(tuple, np.argwhere(classes[0] != 2)))
 
 
 def test_locations_point_at_their_structure_and_are_the_same_each_time() -> None:

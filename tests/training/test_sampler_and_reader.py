@@ -53,6 +53,16 @@ def test_a_case_without_foreground_gives_random_corners() -> None:
     assert len({positions[0].corner for positions in draws(sampler)}) > 100
 
 
+def test_with_an_ignore_label_random_samples_are_centred_on_annotated_voxels() -> None:
+    locations = {"1": np.array([[9, 9, 9]]), "annotated": np.array([[2, 3, 4], [9, 9, 9]])}
+    sampler = Sampler({"a": CaseLayout((20, 20, 20), locations)}, (4, 4, 4), (7, 7, 7), 2, 0.33)
+    batches = draws(sampler, 100)
+    assert {positions[0].corner for positions in batches} == {(-1, 0, 1), (6, 6, 6)}
+    assert {positions[1].corner for positions in batches} == {(6, 6, 6)}
+    only = Sampler({"a": CaseLayout((20, 20, 20), {"annotated": np.array([[2, 3, 4]])})}, (4, 4, 4), (7, 7, 7), 1, 1.0)
+    assert {positions[0].corner for positions in draws(only, 20)} == {(-1, 0, 1)}
+
+
 def test_beyond_the_border_there_is_the_given_value() -> None:
     array = np.arange(1, 25).reshape(1, 2, 3, 4)
     box = cut(array, (-1, 1, 2), (4, 3, 4), -1)
