@@ -44,6 +44,11 @@ class Outcome(Generic[Result]):
     results: dict[str, Result] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def reasons(self) -> str:
+        """A line for each failed task, sorted: its name and the reason."""
+        return "\n".join(f"{name}: {reason}" for name, reason in sorted(self.failures.items()))
+
 
 @dataclass(frozen=True)
 class _Break(Generic[Result]):

@@ -77,8 +77,7 @@ def _predict(
     tasks = [Task(case, predict, (case,)) for case in due]
     outcome = run_all(inline, tasks, resources=Resources(), description=f"validation of fold {folder.fold}")
     if outcome.failures:
-        reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
-        raise CasesFailed(f"{len(outcome.failures)} cases could not be validated:\n{reasons}")
+        raise CasesFailed(f"{len(outcome.failures)} cases could not be validated:\n{outcome.reasons}")
     return paths
 
 

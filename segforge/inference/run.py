@@ -119,6 +119,7 @@ def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, fin
         log.info("%d of %d cases are predicted already.", len(cases) - len(due), len(cases))
     outcome = run_all(inline, due, resources=Resources(), description="prediction")
     if outcome.failures:
-        reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
-        raise CasesFailed(f"{len(outcome.failures)} of {len(cases)} cases failed, the others are in {output}:\n{reasons}")
+        raise CasesFailed(
+            f"{len(outcome.failures)} of {len(cases)} cases failed, the others are in {output}:\n{outcome.reasons}"
+        )
     return len(due)

@@ -73,7 +73,7 @@ def extract_fingerprint(dataset: RawDataset, factory: ExecutorFactory, resources
     tasks = [Task(case.id, _case_facts, (case, dataset.description, draws)) for case in dataset.cases]
     outcome = run_all(factory, tasks, resources=resources, description="fingerprint")
     if outcome.failures:
-        raise CasesFailed("\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items())))
+        raise CasesFailed(outcome.reasons)
     facts = [outcome.results[case.id] for case in dataset.cases]
     channels = range(len(dataset.description.channels))
     properties = {str(channel): _properties([case.intensities[channel] for case in facts]) for channel in channels}

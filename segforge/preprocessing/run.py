@@ -63,8 +63,7 @@ def preprocess_dataset(
         log.info("%d of %d cases are preprocessed already.", len(dataset.cases) - len(tasks), len(dataset.cases))
     outcome = run_all(factory, tasks, resources=resources, description="preprocessing")
     if outcome.failures:
-        reasons = "\n".join(f"{case}: {reason}" for case, reason in sorted(outcome.failures.items()))
-        raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} cases failed, the others are done:\n{reasons}")
+        raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} cases failed, the others are done:\n{outcome.reasons}")
     return len(tasks)
 
 

@@ -14,7 +14,7 @@ from segforge.dataset.splits import Fold
 from segforge.errors import SegForgeError
 from segforge.networks.model_folder import FoldFolder, ModelFolder
 from segforge.planning.architecture import ArchitectureSpec
-from segforge.planning.plans import Configuration, Plans
+from segforge.planning.plans import Plans
 from segforge.preprocessing.store import CaseStore, MappedCases
 from segforge.training.settings import TrainingSettings
 from segforge.training.state import remove_intermediate
@@ -69,7 +69,7 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
     if not alone:
         _compare_settings(training, others)
     if folder.is_trained and not restart:
-        _compare_plans(training, _own_plans(training, _first(model.plans).architecture))
+        _compare_plans(training, _own_plans(training, model.configuration(model.plans)[1].architecture))
         remove_intermediate(folder.path)
         log.info("%s is trained already. Train it anew with --restart.", folder.path)
         return
@@ -98,10 +98,6 @@ def _move_aside(model: ModelFolder, folder: FoldFolder) -> None:
         if path.is_file():
             write_bytes(folder.path / path.name, path.read_bytes())
     log.info("The old result is kept in %s.", move_aside(folder.path))
-
-
-def _first(plans: Plans) -> Configuration:
-    return next(iter(plans.configurations.values()))
 
 
 def _trainer(training: Training, folder: FoldFolder) -> Trainer:
