@@ -14,7 +14,7 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
     Args:
         kind: What it is, in the plural: `networks`; installed packages register theirs as entry points `segforge.KIND`.
         name: The name in a plan, a setting or on the command line.
-        ours: SegForge's own names and where each lies, `package.module:attribute`; imported only when asked for.
+        ours: SegForge's own names and where each lies, `package.module:attribute` or a whole module; imported only when asked for.
         allow_path: Whether `package.module:attribute` is accepted as a name. Only for what a user typed, never for files.
 
     Raises:
@@ -40,6 +40,7 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
 def _load(kind: str, location: str) -> Any:
     module, _, attribute = location.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
+        return getattr(found, attribute) if attribute else found
     except (ImportError, AttributeError, ValueError) as error:
         raise SegForgeError(f"{location} cannot be loaded from the {kind}: {error}.") from error

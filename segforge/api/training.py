@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segforge.compute.device import resolve_device
 from segforge.dataset.cases import open_dataset
-from segforge.dataset.labels import LabelScheme
+from segforge.dataset.description import DatasetDescription
 from segforge.dataset.splits import FILE_NAME as SPLITS
 from segforge.dataset.splits import cases_of_fold
 from segforge.errors import SegForgeError
@@ -73,7 +73,6 @@ def train(
     if chosen.previous_stage:
         raise SegForgeError(f"{configuration} builds on the predictions of {chosen.previous_stage} and cannot be trained yet.")
     raw = open_dataset(place.raw_folder(dataset_name))
-    labels = raw.description.label_scheme
     training = Training(
         model=ModelFolder(
             place.results / dataset_name / ModelFolder.name_of(checked_name(name, "training's name"), plans, configuration)
@@ -81,14 +80,15 @@ def train(
         plans=experiment,
         configuration=configuration,
         description=raw.description,
-        store=CaseStore(folder / chosen.data, recipe(experiment, chosen, labels)),
+        store=CaseStore(folder / chosen.data, recipe(experiment, chosen, raw.description)),
         fold=str(fold),
         cases=cases_of_fold(folder / SPLITS, str(fold), [case.id for case in raw.cases]),
         settings=_training_settings(options, chosen.batch_size),
         device=resolve_device(device),
     )
     train_fold(training, restart=restart)
-    return validate_fold(training.model, training.fold, raw, _store_of(training.model, folder, labels), training.device)
+    store = _store_of(training.model, folder, raw.description)
+    return validate_fold(training.model, training.fold, raw, store, training.device)
 
 
 def find_best(
@@ -109,19 +109,19 @@ def find_best(
     name = place.dataset_name(str(dataset))
     folder = place.preprocessed / name
     raw = open_dataset(place.raw_folder(name))
-    labels = raw.description.label_scheme
 
     def validate(model: ModelFolder, fold: str) -> Summary:
-        return validate_fold(model, fold, raw, _store_of(model, folder, labels), resolve_device(device))
+        return validate_fold(model, fold, raw, _store_of(model, folder, raw.description), resolve_device(device))
 
-    return select_best(place.results / name, labels, validate, [str(fold) for fold in folds or []] or None)
+    asked = [str(fold) for fold in folds or []] or None
+    return select_best(place.results / name, raw.description.label_scheme, validate, asked)
 
 
-def _store_of(model: ModelFolder, preprocessed: Path, labels: LabelScheme) -> CaseStore:
+def _store_of(model: ModelFolder, preprocessed: Path, description: DatasetDescription) -> CaseStore:
     """The preprocessed cases as a model was trained on them, whatever plans of its name say today."""
     plans = model.plans
     _, configuration = model.configuration(plans)
-    return CaseStore(preprocessed / configuration.data, recipe(plans, configuration, labels))
+    return CaseStore(preprocessed / configuration.data, recipe(plans, configuration, description))
 
 
 def _training_settings(options: TrainingOptions, batch_size: int) -> TrainingSettings:

@@ -1,15 +1,18 @@
 """The cases of a raw data set: which files belong together."""
 
+import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from segforge.dataset.description import FILE_NAME, DatasetDescription, read_description
-from segforge.dataset.labels import LabelScheme
+from segforge.dataset.description import FILE_NAME, CaseFiles, DatasetDescription, read_description
 from segforge.errors import SegForgeError
-from segforge.images.files import read_channels, read_labels
+from segforge.images.dicom import series_folders
+from segforge.images.files import ending_of, files_of, read_channels, read_labels
 from segforge.images.image import Array, Image
+
+IMAGES, LABELS = "imagesTr", "labelsTr"
 
 _PARTS = ("_seg", "_locations")  # endings of preprocessed files
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
@@ -17,7 +20,7 @@ _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 @dataclass(frozen=True)
 class Case:
-    """One case: its image files in the order of the channels, and its label map if it has one."""
+    """One case: its images in the order of the channels (files, or folders of DICOM slices), and its label map, if any."""
 
     id: str
     images: tuple[Path, ...]
@@ -25,13 +28,31 @@ class Case:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Images and label map."""
-        return self.images if self.label is None else (*self.images, self.label)
+        """All files that the case is read from."""
+        images = self.images if self.label is None else (*self.images, self.label)
+        return tuple(file for image in images for file in files_of(image))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in the folders of a data set, complete or not.
+
+    Attributes:
+        cases: The cases whose files are all there.
+        missing: Files that are not there, by the case that needs them.
+        doubled: Several files for one channel or label map, by case.
+        without_image: Label maps that no image belongs to.
+    """
+
+    cases: tuple[Case, ...]
+    missing: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    doubled: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    without_image: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class RawDataset:
-    """A raw data set; its training cases are sorted by id."""
+    """A raw data set; its training cases are sorted by id, or in the order of `dataset` in `dataset.json`."""
 
     folder: Path
     description: DatasetDescription
@@ -42,45 +63,51 @@ def open_dataset(folder: Path) -> RawDataset:
     """Read `dataset.json` and find the training cases.
 
     Raises:
-        SegForgeError: If files are missing; names up to ten of them.
+        SegForgeError: If files are missing or doubled; names up to ten of them.
     """
     description = read_description(folder / FILE_NAME)
-    cases = tuple(
-        Case(case.id, case.images, folder / "labelsTr" / f"{case.id}{description.file_ending}")
-        for case in find_cases(folder / "imagesTr", description)
-    )
-    ids = {case.id for case in cases}
+    listing = list_cases(folder, description)
+    _refuse_doubled(listing)
+    ids = {case.id for case in listing.cases}
     if clashing := sorted(case for case in ids if any(case.removesuffix(part) in ids - {case} for part in _PARTS)):
         raise SegForgeError(f"{folder}: the case {clashing[0]} is named like a part of another preprocessed case. Rename it.")
-    missing = [str(case.label) for case in cases if case.label and not case.label.is_file()]
-    if missing:
-        raise SegForgeError(f"{_listed(missing)} missing. Add the label map, or take the case out of imagesTr.")
-    return RawDataset(folder, description, cases)
+    if missing := [str(path) for paths in listing.missing.values() for path in paths]:
+        raise SegForgeError(
+            f"{_listed(missing)} missing. Every case needs its label map and one file for each of "
+            f"{len(description.channels)} channels. Add the files, or take the case out."
+        )
+    if not listing.cases:
+        raise SegForgeError(f"{folder} has no training case.")
+    return RawDataset(folder, description, listing.cases)
+
+
+def list_cases(folder: Path, description: DatasetDescription) -> Listing:
+    """The training cases of a data set, and what is missing or too much.
+
+    Raises:
+        SegForgeError: If a folder is missing, or has no image at all.
+    """
+    if description.dataset is not None:
+        return _listing_of_paths(folder, description.dataset)
+    return _listing(folder / IMAGES, folder / LABELS, description)
 
 
 def find_cases(folder: Path, description: DatasetDescription) -> tuple[Case, ...]:
-    """The cases in a folder of images named `CASE_0000.ending`, one file per channel, sorted by id.
+    """The cases without label maps in a folder, sorted by id.
 
-    A colour image may carry all its channels in one file.
+    Images are named `CASE_0000.ending`, one file per channel; a colour image may carry all its channels in one file. In
+    their place may be folders of DICOM slices, `CASE` or `CASE_0000`, or the folder itself may be one.
 
     Raises:
-        SegForgeError: If there is no case, or a channel of one is missing; names up to ten files.
+        SegForgeError: If there is no case, or a channel of one is missing or doubled; names up to ten files.
     """
-    if not folder.is_dir():
-        raise SegForgeError(f"{folder} is missing.")
-    ending = description.file_ending
-    found: dict[str, dict[int, Path]] = {}
-    for path in sorted(folder.iterdir()):
-        parts = _CHANNEL.fullmatch(path.name.removesuffix(ending)) if path.name.endswith(ending) else None
-        if parts and path.is_file() and not path.name.startswith("."):
-            found.setdefault(parts[1], {})[int(parts[2])] = path
-    if not found:
-        raise SegForgeError(f"{folder} has no image named like CASE_0000{ending} (file_ending in {FILE_NAME} is {ending}).")
-    if missing := list(_missing_channels(folder, found, description)):
+    listing = _listing(folder, None, description)
+    _refuse_doubled(listing)
+    if missing := [str(path) for paths in listing.missing.values() for path in paths]:
         raise SegForgeError(
             f"{_listed(missing)} missing. Every case needs one file for each of {len(description.channels)} channels."
         )
-    return tuple(Case(case, tuple(files[index] for index in sorted(files))) for case, files in sorted(found.items()))
+    return listing.cases
 
 
 def read_case_image(case: Case, description: DatasetDescription) -> Image:
@@ -89,7 +116,7 @@ def read_case_image(case: Case, description: DatasetDescription) -> Image:
     Raises:
         SegForgeError: If a file is unreadable or the number of channels is not the data set's.
     """
-    image = read_channels(case.images)
+    image = read_channels(case.images, canonical=description.is_canonical)
     if image.array.shape[0] != len(description.channels):
         names = ", ".join(str(path) for path in case.images)
         raise SegForgeError(
@@ -99,32 +126,105 @@ def read_case_image(case: Case, description: DatasetDescription) -> Image:
     return image
 
 
-def read_case_classes(case: Case, image: Image, labels: LabelScheme) -> Array:
+def read_case_classes(case: Case, image: Image, description: DatasetDescription) -> Array:
     """The class map of a case, `(1, Z, Y, X)`.
 
     Raises:
         SegForgeError: If the label map is unreadable, not on the image's grid, or holds unknown values.
     """
     assert case.label is not None
-    stored = read_labels(case.label)
+    stored = read_labels(case.label, canonical=description.is_canonical)
     if stored.geometry.shape != image.geometry.shape:
         raise SegForgeError(
             f"{case.label} has shape {stored.geometry.shape}, its image {case.images[0]} has {image.geometry.shape}. "
             "Re-export the label on the image's grid."
         )
     try:
-        return labels.to_classes(stored.array)
+        return description.label_scheme.to_classes(stored.array)
     except SegForgeError as error:
         raise SegForgeError(f"{case.label} {error}. Correct the file, or name the label in {FILE_NAME}.") from error
 
 
-def _missing_channels(folder: Path, found: dict[str, dict[int, Path]], description: DatasetDescription) -> Iterable[str]:
-    colour = all(len(files) == 1 for files in found.values())
-    expected = range(1 if colour else len(description.channels))
-    for case, files in found.items():
-        for index in expected:
-            if index not in files:
-                yield str(folder / f"{case}_{index:04d}{description.file_ending}")
+def _listing(images: Path, labels: Path | None, description: DatasetDescription) -> Listing:
+    found, labelled = (
+        _images_by_case(images, description),
+        {} if labels is None else _labels_by_case(labels, description.file_ending),
+    )
+    is_colour = all(list(channels) == [0] for channels in found.values())
+    expected = range(1 if is_colour else len(description.channels))
+    cases, missing, doubled = list[Case](), dict[str, tuple[Path, ...]](), dict[str, tuple[Path, ...]]()
+    for case, channels in sorted(found.items()):
+        ending = ending_of(next(iter(channels.values()))[0]) or ""
+        lacking = [images / f"{case}_{index:04d}{ending}" for index in expected if index not in channels]
+        if labels is not None and case not in labelled:
+            lacking.append(labels / f"{case}{description.file_ending}")
+        groups = [*channels.values(), labelled.get(case, [])]
+        if surplus := [path for paths in groups if len(paths) > 1 for path in paths]:
+            doubled[case] = tuple(surplus)
+        if lacking:
+            missing[case] = tuple(lacking)
+        if not lacking and not surplus:
+            files = tuple(channels[index][0] for index in sorted(channels))
+            cases.append(Case(case, files, labelled[case][0] if labels is not None else None))
+    orphans = tuple(path for case, paths in sorted(labelled.items()) if case not in found for path in paths)
+    return Listing(tuple(cases), missing, doubled, orphans)
+
+
+def _listing_of_paths(folder: Path, dataset: Mapping[str, CaseFiles]) -> Listing:
+    """The cases whose files `dataset.json` names."""
+    cases, missing = list[Case](), dict[str, tuple[Path, ...]]()
+    for name, files in dataset.items():
+        images = tuple(folder / os.path.expandvars(path) for path in files.images)
+        case = Case(name, images, folder / os.path.expandvars(files.label))
+        if lacking := tuple(path for path in (*images, folder / os.path.expandvars(files.label)) if not path.exists()):
+            missing[name] = lacking
+        else:
+            cases.append(case)
+    return Listing(tuple(cases), missing)
+
+
+def _images_by_case(folder: Path, description: DatasetDescription) -> dict[str, dict[int, list[Path]]]:
+    """For each case the files of each channel, of which there should be one."""
+    if not folder.is_dir():
+        raise SegForgeError(f"{folder} is missing.")
+    found: dict[str, dict[int, list[Path]]] = {}
+    for stem, path in _image_files(folder):
+        if parts := _CHANNEL.fullmatch(stem):
+            found.setdefault(parts[1], {}).setdefault(int(parts[2]), []).append(path)
+    for name, path in () if found else series_folders(folder):
+        parts = _CHANNEL.fullmatch(name)
+        case, channel = (parts[1], int(parts[2])) if parts else (name, 0)
+        found.setdefault(case, {}).setdefault(channel, []).append(path)
+    if not found:
+        ending = description.file_ending
+        raise SegForgeError(f"{folder} has no image named like CASE_0000{ending} (file_ending in {FILE_NAME} is {ending}).")
+    preferred = description.file_ending
+    return {
+        case: {channel: _of_ending(paths, preferred) for channel, paths in channels.items()} for case, channels in found.items()
+    }
+
+
+def _labels_by_case(folder: Path, ending: str) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for stem, path in _image_files(folder) if folder.is_dir() else ():
+        found.setdefault(stem, []).append(path)
+    return {case: _of_ending(paths, ending) for case, paths in found.items()}
+
+
+def _of_ending(paths: list[Path], ending: str) -> list[Path]:
+    """Of several files for one thing those with the data set's ending, if there are any."""
+    return [path for path in paths if path.name.endswith(ending)] or paths
+
+
+def _image_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.iterdir()):
+        if not path.name.startswith(".") and (ending := ending_of(path)) and path.is_file():
+            yield path.name[: -len(ending)], path
+
+
+def _refuse_doubled(listing: Listing) -> None:
+    if doubled := [str(path) for paths in listing.doubled.values() for path in paths]:
+        raise SegForgeError(f"{_listed(doubled)} there for one channel or label map. Take all but one away.")
 
 
 def _listed(names: list[str]) -> str:

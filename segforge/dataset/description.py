@@ -3,16 +3,43 @@
 import difflib
 import logging
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from segforge.compute.documents import Document, read_json
+from segforge.compute.documents import Document, read_json, to_json
 from segforge.dataset.labels import LabelScheme
+from segforge.dataset.spellings import modernised
 from segforge.errors import SegForgeError
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "dataset.json"
+
+Reader = Literal[
+    "stored", "SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO",
+    "canonical", "SimpleITKIOWithReorient", "NibabelIOWithReorient",
+]  # fmt: skip
+"""How images are read, in our word or nnU-Net's; the format itself is seen from the files."""
+
+_CANONICAL = ("canonical", "SimpleITKIOWithReorient", "NibabelIOWithReorient")
+
+CaseId = Annotated[str, Field(pattern=r"^[^/\\.][^/\\]*$")]
+"""The name of a case, which names files too."""
+
+
+class CaseFiles(BaseModel):
+    """Paths of a case, absolute or from the data set's folder on; environment variables in them are expanded.
+
+    Attributes:
+        images: One or more files, with the channels in order.
+        label: The label map.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    images: tuple[str, ...] = Field(min_length=1)
+    label: str
 
 
 class DatasetDescription(Document):
@@ -22,8 +49,10 @@ class DatasetDescription(Document):
         channel_names: Channel number to name; the name chooses the normalization.
         labels: Label name to stored value, or to a list of values (a region).
         num_training: Training cases (`numTraining` in the file).
-        file_ending: Ending of images and labels, with the dot.
+        file_ending: Ending of label maps and predictions, with the dot; images may have another.
         regions_class_order: For regions: the value written for each region, later ones over earlier ones.
+        reader: How images are read (`overwrite_image_reader_writer` in the file); None is `stored`.
+        dataset: Files of each training case, instead of those in `imagesTr` and `labelsTr`.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", validate_by_name=True, serialize_by_alias=True)
@@ -33,6 +62,8 @@ class DatasetDescription(Document):
     num_training: int = Field(alias="numTraining", ge=0)
     file_ending: str = Field(pattern=r"^\.\w+(\.\w+)?$")
     regions_class_order: tuple[int, ...] | None = None
+    reader: Reader | None = Field(default=None, alias="overwrite_image_reader_writer")
+    dataset: dict[CaseId, CaseFiles] | None = None
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -40,9 +71,18 @@ class DatasetDescription(Document):
         return tuple(self.channel_names[str(index)] for index in range(len(self.channel_names)))
 
     @property
+    def is_canonical(self) -> bool:
+        """Whether the axes of its images are turned towards right, anterior and superior when they are read."""
+        return self.reader in _CANONICAL
+
+    @property
     def label_scheme(self) -> LabelScheme:
         """What the label values mean."""
         return LabelScheme.from_description(self.labels, self.regions_class_order)
+
+    def to_json(self) -> str:
+        """The file's content, without what was not said."""
+        return to_json(self.model_dump(mode="json", exclude_none=True))
 
 
 def read_description(path: Path) -> DatasetDescription:
@@ -54,6 +94,9 @@ def read_description(path: Path) -> DatasetDescription:
     content = read_json(path)
     if not isinstance(content, dict):
         raise SegForgeError(f"{path} must hold a JSON object with channel_names, labels, numTraining and file_ending.")
+    content, notes = modernised(content)
+    for note in notes:
+        log.warning("%s: %s.", path, note)
     _warn_of_misspellings(content, path)
     description = DatasetDescription.parse(content, str(path))
     expected = [str(index) for index in range(len(description.channel_names))]

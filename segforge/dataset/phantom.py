@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segforge.dataset.description import FILE_NAME, DatasetDescription
-from segforge.images.files import write_labels
+from segforge.images.files import write_volume
 from segforge.images.image import Geometry
 
 Array = npt.NDArray[Any]
@@ -33,8 +33,8 @@ def write_phantom(folder: Path, *, training: int, testing: int, seed: int = 0) -
     for index in range(training + testing):
         case = phantom_case(np.random.default_rng((seed, index)))
         kind, name = ("Tr", f"phantom_{index:03d}") if index < training else ("Ts", f"phantom_{index:03d}")
-        write_labels(folder / f"images{kind}" / f"{name}_0000.nii.gz", case.image, case.geometry)
-        write_labels(folder / f"labels{kind}" / f"{name}.nii.gz", case.labels, case.geometry)
+        write_volume(folder / f"images{kind}" / f"{name}_0000.nii.gz", case.image, case.geometry)
+        write_volume(folder / f"labels{kind}" / f"{name}.nii.gz", case.labels, case.geometry)
     DatasetDescription(channel_names={"0": "MRI"}, labels={**LABELS}, num_training=training, file_ending=".nii.gz").write(
         folder / FILE_NAME
     )

@@ -13,7 +13,7 @@ from segforge.dataset.cases import RawDataset
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.evaluation.evaluate import evaluate_pairs
 from segforge.evaluation.summary import SUMMARY, Summary
-from segforge.images.files import write_labels
+from segforge.images.files import write_volume
 from segforge.inference.predictor import Predictor
 from segforge.inference.run import FinishedCases
 from segforge.networks.model_folder import FINAL, FoldFolder, ModelFolder
@@ -71,7 +71,7 @@ def _predict(
 
     def predict(case: str) -> None:
         preprocessed = store.open(case)
-        write_labels(paths[case], predictor.predict_preprocessed(preprocessed), preprocessed.properties.geometry)
+        write_volume(paths[case], predictor.predict_preprocessed(preprocessed), preprocessed.properties.geometry)
         finished.add(case, [store.record(case)], paths[case])
 
     tasks = [Task(case, predict, (case,)) for case in due]

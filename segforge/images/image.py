@@ -1,14 +1,20 @@
 """An image in memory: voxels in array order, and where they lie in the world."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Base64Bytes
+
+from segforge.errors import SegForgeError
 
 Array = npt.NDArray[Any]
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+_RIGHT_ANGLES = 1e-3
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Geometry:
         direction: Row-major 3x3 matrix from the array's (x, y, z) axes to the world's.
         is_2d: Whether the file holds a plane, not a volume.
         header: The NIfTI header that the numbers came from, so that a NIfTI file on this grid carries the very same bits.
+        stored: The grid of the file, if the axes were brought into another order when it was read.
     """
 
     shape: tuple[int, int, int]
@@ -29,7 +36,8 @@ class Geometry:
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = IDENTITY
     is_2d: bool = False
-    header: bytes | None = field(default=None, repr=False)
+    header: Base64Bytes | None = field(default=None, repr=False)
+    stored: Union["Geometry", None] = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,28 @@ class Image:
 
     array: Array
     geometry: Geometry
+
+
+def checked(geometry: Geometry, path: Path) -> Geometry:
+    """The geometry that a file claims, once it is known to be one.
+
+    Raises:
+        SegForgeError: If a number is not finite, a voxel size not above 0, or the axes are not at right angles.
+    """
+    numbers = (*geometry.spacing, *geometry.origin, *geometry.direction)
+    if not np.isfinite(numbers).all() or min(geometry.spacing) <= 0:
+        raise SegForgeError(
+            f"{path} has a voxel size or position that is not a number above 0: "
+            f"spacing {geometry.spacing}, origin {geometry.origin}. Export it again."
+        )
+    if not are_at_right_angles(np.array(geometry.direction).reshape(3, 3)):
+        raise SegForgeError(f"{path} has axes that are not at right angles. Resample it to a regular grid.")
+    return geometry
+
+
+def are_at_right_angles(axes: Array) -> bool:
+    """Whether the columns of a 3x3 matrix are unit vectors at right angles."""
+    return bool(np.allclose(axes.T @ axes, np.eye(3), atol=_RIGHT_ANGLES))
 
 
 def geometry_difference(first: Geometry, second: Geometry, tolerance: float = 1e-3) -> str | None:

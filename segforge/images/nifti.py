@@ -2,7 +2,6 @@
 
 import zlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nibabel
@@ -10,16 +9,14 @@ import numpy as np
 
 from segforge.compute.files import write_bytes
 from segforge.errors import SegForgeError
-from segforge.images.image import IDENTITY, Array, Geometry, Image
+from segforge.images.image import IDENTITY, Array, Geometry, Image, are_at_right_angles, checked
+from segforge.images.inflate import GZIP, check_length, fast_zlib, first_bytes, inflate
 
 ENDINGS = (".nii.gz", ".nii")
 
 _HEADER_BYTES = 540
-_LARGEST_RATIO = 1032  # of deflate
-_CHUNK = 1 << 26
 _MM_PER_UNIT = {"meter": 1e3, "micron": 1e-3}
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is right, anterior, superior
-_ORTHONORMAL = 1e-3
 
 
 def read(path: Path) -> Image:
@@ -29,19 +26,19 @@ def read(path: Path) -> Image:
         SegForgeError: If the file is damaged, shorter than its header claims, or has a geometry that is not finite.
     """
     raw = path.read_bytes()
-    header = _header(_first_bytes(raw, path), path)
+    packed = raw[:2] == GZIP
+    header = _header(first_bytes(raw, _HEADER_BYTES, path) if packed else raw[:_HEADER_BYTES], path)
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        raise SegForgeError(f"{path} holds {dtype} voxels; SegForge reads integers and real numbers. Export it as such.")
     if not shape or min(shape) < 1 or (len(shape) > 4 and shape[3] != 1) or len(shape) > 5:
         raise SegForgeError(f"{path} has the shape {shape}; SegForge reads planes, volumes, and volumes with channels.")
     begin = int(header.get_data_offset())
     if begin < header.sizeof_hdr + 4:
         raise SegForgeError(f"{path} is damaged: its voxels begin at byte {begin}, inside its header. Copy or export it again.")
     size = begin + int(np.prod(shape, dtype=object)) * dtype.itemsize
-    content = _inflate(raw, size, path) if path.name.endswith(".gz") else raw
-    if len(content) < size:
-        raise SegForgeError(
-            f"{path} is truncated: its header claims {size} bytes, it has {len(content)}. Copy or export it again."
-        )
+    content = inflate(raw, size, path) if packed else raw
+    check_length(len(content), size, path)
     stored = np.frombuffer(content, dtype, offset=begin, count=int(np.prod(shape))).reshape(shape, order="F")
     return Image(_scaled(_channels_first(stored), header), _geometry(header, path))
 
@@ -57,28 +54,10 @@ def write(path: Path, array: Array, geometry: Geometry) -> None:
     header["magic"] = b"n+1"
     header["vox_offset"] = 352
     content = header.binaryblock + bytes(4) + plane.astype(header.get_data_dtype()).tobytes(order="F")
-    if path.name.endswith(".gz"):
-        packer = _zlib().compressobj(2, zlib.DEFLATED, 31)
+    if path.name.lower().endswith(".gz"):
+        packer = fast_zlib().compressobj(2, zlib.DEFLATED, 31)
         content = packer.compress(content) + packer.flush()
     write_bytes(path, content)
-
-
-def _zlib() -> ModuleType:
-    """The fast inflater where it is installed, else Python's own; both check the CRC."""
-    try:
-        from isal import isal_zlib
-    except ImportError:
-        return zlib
-    return isal_zlib
-
-
-def _first_bytes(raw: bytes, path: Path) -> bytes:
-    if not path.name.endswith(".gz"):
-        return raw[:_HEADER_BYTES]
-    try:
-        return bytes(_zlib().decompressobj(31).decompress(raw, _HEADER_BYTES))
-    except Exception as error:
-        raise SegForgeError(f"{path} is not a gzip file: {error}. Copy or export it again.") from error
 
 
 def _header(first: bytes, path: Path) -> Any:
@@ -87,30 +66,6 @@ def _header(first: bytes, path: Path) -> Any:
         return kind(first[: kind.sizeof_hdr], check=True)  # type: ignore[no-untyped-call]
     except Exception as error:
         raise SegForgeError(f"{path} has no valid NIfTI header: {error}. Copy or export it again.") from error
-
-
-def _inflate(raw: bytes, size: int, path: Path) -> bytes:
-    """The first `size` bytes of a gzip file, after its whole content was inflated and its check sums compared."""
-    if size > len(raw) * _LARGEST_RATIO:
-        raise SegForgeError(
-            f"{path} is damaged: its header claims {size} bytes, more than a file of {len(raw)} bytes can hold."
-        )
-    pieces, length, rest = [], 0, raw
-    try:
-        while rest.strip(b"\0"):
-            stream = _zlib().decompressobj(31)
-            while not stream.eof:
-                piece = stream.decompress(rest, _CHUNK)
-                if not piece and not stream.unconsumed_tail and not stream.eof:
-                    raise EOFError("it ends too early")
-                if length < size:
-                    pieces.append(piece)
-                length += len(piece)
-                rest = stream.unconsumed_tail
-            rest = stream.unused_data
-    except Exception as error:
-        raise SegForgeError(f"{path} is truncated or damaged: {error}. Copy or export it again.") from error
-    return b"".join(pieces)
 
 
 def _channels_first(stored: Array) -> Array:
@@ -137,12 +92,8 @@ def _geometry(header: Any, path: Path) -> Geometry:
     if is_2d:
         zooms[2] = 999 * zooms[:2].max()
     axes, origin = _axes(header, path)
-    if not (np.isfinite(zooms).all() and np.isfinite(axes).all() and np.isfinite(origin).all()) or zooms.min() <= 0:
-        raise SegForgeError(
-            f"{path} has a voxel size or position that is not a number above 0: {zooms.tolist()}. Export it again."
-        )
     direction = _LPS[:, None] * axes
-    return Geometry(
+    geometry = Geometry(
         shape=(int(z), int(y), int(x)),
         spacing=(float(zooms[2]), float(zooms[1]), float(zooms[0])),
         origin=tuple((_LPS * origin * unit).tolist()),
@@ -152,6 +103,7 @@ def _geometry(header: Any, path: Path) -> Geometry:
         if isinstance(header, nibabel.Nifti1Header) and not isinstance(header, nibabel.Nifti2Header)
         else None,
     )
+    return checked(geometry, path)
 
 
 def _axes(header: Any, path: Path) -> tuple[Array, Array]:
@@ -161,7 +113,7 @@ def _axes(header: Any, path: Path) -> tuple[Array, Array]:
     lengths = np.linalg.norm(header.get_sform()[:3, :3], axis=0)
     if sform_code and (sform_code == 1 or not qform_code) and lengths.min() > 0:
         axes = sform[:3, :3] / lengths
-        if np.allclose(axes.T @ axes, np.eye(3), atol=_ORTHONORMAL):
+        if are_at_right_angles(axes):
             return axes, sform[:3, 3]
         if not qform_code:
             raise SegForgeError(f"{path} has axes that are not at right angles (sheared sform). Resample it to a regular grid.")

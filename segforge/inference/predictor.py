@@ -12,7 +12,7 @@ import torch
 
 from segforge.dataset.cases import Case, read_case_image
 from segforge.errors import SegForgeError
-from segforge.images.files import write_labels
+from segforge.images.files import write_volume
 from segforge.images.image import IDENTITY, Geometry, Image
 from segforge.inference.export import labels_from_logits
 from segforge.inference.sliding_window import SlidingWindow
@@ -98,7 +98,7 @@ class Predictor:
             SegForgeError: If a file is unreadable or the result cannot be written.
         """
         image = read_case_image(case, self.description)
-        write_labels(output, self.predict_image(image), image.geometry)
+        write_volume(output, self.predict_image(image), image.geometry)
 
     def predict_image(self, image: Image) -> Array:
         """The label map `(Z, Y, X)` of an image, in stored values."""

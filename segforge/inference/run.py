@@ -112,9 +112,9 @@ def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, fin
 
     def predict(case: Case) -> None:
         predictor.predict_case(case, paths[case.id])
-        finished.add(case.id, case.images, paths[case.id])
+        finished.add(case.id, case.files, paths[case.id])
 
-    due = [Task(case.id, predict, (case,)) for case in cases if not finished.has(case.id, case.images, paths[case.id])]
+    due = [Task(case.id, predict, (case,)) for case in cases if not finished.has(case.id, case.files, paths[case.id])]
     if len(due) < len(cases):
         log.info("%d of %d cases are predicted already.", len(cases) - len(due), len(cases))
     outcome = run_all(inline, due, resources=Resources(), description="prediction")

@@ -88,7 +88,7 @@ def extract_fingerprint(dataset: RawDataset, factory: ExecutorFactory, resources
 
 def _case_facts(case: Case, description: DatasetDescription, draws: int) -> _CaseFacts:
     image = read_case_image(case, description)
-    classes = read_case_classes(case, image, description.label_scheme)[0]
+    classes = read_case_classes(case, image, description)[0]
     box = bounding_box(nonzero_mask(image.array))
     foreground = classes[box.slices] > 0
     random = np.random.RandomState(_SEED)  # the same for every case, running on from channel to channel

@@ -1,6 +1,5 @@
 """One raw case to what the network sees: transposed, cropped, normalized, resampled; and the way back."""
 
-import base64
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +27,7 @@ class CaseProperties(Document):
     """What leads from a preprocessed case back to its original grid; axes are transposed unless said.
 
     Attributes:
-        stored_shape: Voxels per axis of the original file, stored axes.
-        stored_spacing: Spacing of the original file in mm, stored axes.
-        origin: As in `Geometry`.
-        direction: As in `Geometry`.
-        is_2d: As in `Geometry`.
-        header: As in `Geometry`, base64.
+        geometry: The grid of the original file, stored axes.
         spacing: Spacing of the case in mm.
         shape: Voxels per axis before cropping.
         crop_begin: First voxel of the crop.
@@ -41,23 +35,12 @@ class CaseProperties(Document):
         new_shape: Voxels per axis after resampling.
     """
 
-    stored_shape: Shape
-    stored_spacing: tuple[float, float, float]
-    origin: tuple[float, float, float]
-    direction: tuple[float, ...]
-    is_2d: bool
-    header: str | None
+    geometry: Geometry
     spacing: tuple[float, float, float]
     shape: Shape
     crop_begin: Shape
     crop_end: Shape
     new_shape: Shape
-
-    @property
-    def geometry(self) -> Geometry:
-        """The grid of the original file."""
-        header = None if self.header is None else base64.b64decode(self.header)
-        return Geometry(self.stored_shape, self.stored_spacing, self.origin, self.direction, self.is_2d, header)
 
     @property
     def box(self) -> Box:
@@ -135,12 +118,7 @@ class Preprocessor:
         shape_at_target = new_shape(box.shape, (z, y, x), target) if self._configuration.resampling.enabled else box.shape
         resampling = Resampling.between(box.shape, shape_at_target, (z, y, x), target)
         return resampling, CaseProperties(
-            stored_shape=geometry.shape,
-            stored_spacing=geometry.spacing,
-            origin=geometry.origin,
-            direction=geometry.direction,
-            is_2d=geometry.is_2d,
-            header=None if geometry.header is None else base64.b64encode(geometry.header).decode(),
+            geometry=geometry,
             spacing=(z, y, x),
             shape=(shape[0], shape[1], shape[2]),
             crop_begin=(box.begin[0], box.begin[1], box.begin[2]),

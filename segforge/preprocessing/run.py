@@ -49,9 +49,10 @@ def preprocess_dataset(
     Raises:
         CasesFailed: If some cases failed; names each with its reason. The others are done.
     """
-    labels = dataset.description.label_scheme
     chosen = {plans.configuration(name).data: plans.configuration(name) for name in configurations}
-    outputs = [_Output(item, CaseStore(folder / data, recipe(plans, item, labels))) for data, item in chosen.items()]
+    outputs = [
+        _Output(item, CaseStore(folder / data, recipe(plans, item, dataset.description))) for data, item in chosen.items()
+    ]
     tasks = []
     for output in outputs:
         _tidy(output.store, dataset)
@@ -69,11 +70,10 @@ def preprocess_dataset(
 
 def _preprocess_case(case: Case, description: DatasetDescription, plans: Plans, outputs: list[_Output]) -> None:
     image = read_case_image(case, description)
-    labels = description.label_scheme
-    classes = read_case_classes(case, image, labels)
+    classes = read_case_classes(case, image, description)
     for output in outputs:
         try:
-            preprocessed = Preprocessor(plans, output.configuration, labels)(image, classes)
+            preprocessed = Preprocessor(plans, output.configuration, description.label_scheme)(image, classes)
         except SegForgeError as error:
             raise SegForgeError(f"{case.images[0]} {error}") from error
         output.store.write(case.id, preprocessed, case.files)

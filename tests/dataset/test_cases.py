@@ -79,7 +79,7 @@ def test_a_label_on_another_grid_is_refused_with_both_files_and_shapes(dataset: 
     opened = open_dataset(dataset)
     image = read_case_image(opened.cases[0], opened.description)
     with pytest.raises(SegForgeError, match=r"p1\.png has shape \(1, 4, 6\), its image .*p1_0000\.png has \(1, 4, 5\)"):
-        read_case_classes(opened.cases[0], image, opened.description.label_scheme)
+        read_case_classes(opened.cases[0], image, opened.description)
 
 
 def test_an_unknown_label_value_is_refused_with_the_file(dataset: Path) -> None:
@@ -87,7 +87,7 @@ def test_an_unknown_label_value_is_refused_with_the_file(dataset: Path) -> None:
     opened = open_dataset(dataset)
     image = read_case_image(opened.cases[0], opened.description)
     with pytest.raises(SegForgeError, match=r"p1\.png holds the label value 3"):
-        read_case_classes(opened.cases[0], image, opened.description.label_scheme)
+        read_case_classes(opened.cases[0], image, opened.description)
 
 
 @pytest.mark.parametrize(

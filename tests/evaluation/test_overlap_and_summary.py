@@ -12,7 +12,7 @@ from segforge.errors import CasesFailed, SegForgeError
 from segforge.evaluation.evaluate import evaluate_folders
 from segforge.evaluation.overlap import overlap_of_case
 from segforge.evaluation.summary import Summary, table
-from segforge.images.files import write_labels
+from segforge.images.files import write_volume
 from segforge.images.image import Geometry
 
 LABELS = LabelScheme.from_description({"background": 0, "a": 1, "b": 2})
@@ -63,9 +63,9 @@ def test_regions_overlap() -> None:
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     random = np.random.default_rng(0)
     for name in ("x", "y"):
-        write_labels(tmp_path / "ref" / f"{name}.nii.gz", random.integers(0, 3, (4, 5, 6)).astype(np.uint8), GEOMETRY)
-        write_labels(tmp_path / "pred" / f"{name}.nii.gz", random.integers(0, 2, (4, 5, 6)).astype(np.uint8), GEOMETRY)
-    write_labels(tmp_path / "ref" / "not_predicted.nii.gz", np.zeros((4, 5, 6), np.uint8), GEOMETRY)
+        write_volume(tmp_path / "ref" / f"{name}.nii.gz", random.integers(0, 3, (4, 5, 6)).astype(np.uint8), GEOMETRY)
+        write_volume(tmp_path / "pred" / f"{name}.nii.gz", random.integers(0, 2, (4, 5, 6)).astype(np.uint8), GEOMETRY)
+    write_volume(tmp_path / "ref" / "not_predicted.nii.gz", np.zeros((4, 5, 6), np.uint8), GEOMETRY)
     return tmp_path / "ref", tmp_path / "pred"
 
 
@@ -100,8 +100,8 @@ def test_a_prediction_without_reference_is_an_error(folders: tuple[Path, Path]) 
 
 
 def test_maps_of_different_shapes_and_unknown_labels_are_named(folders: tuple[Path, Path]) -> None:
-    write_labels(folders[1] / "x.nii.gz", np.zeros((4, 5, 7), np.uint8), Geometry((4, 5, 7), (1.0, 1.0, 1.0)))
-    write_labels(folders[1] / "y.nii.gz", np.full((4, 5, 6), 9, np.uint8), GEOMETRY)
+    write_volume(folders[1] / "x.nii.gz", np.zeros((4, 5, 7), np.uint8), Geometry((4, 5, 7), (1.0, 1.0, 1.0)))
+    write_volume(folders[1] / "y.nii.gz", np.full((4, 5, 6), 9, np.uint8), GEOMETRY)
     with pytest.raises(
         CasesFailed, match=r"(?s)x\.nii\.gz.*shape \(4, 5, 6\) against \(4, 5, 7\).*y\.nii\.gz holds the label value 9"
     ):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segforge.errors import SegForgeError
-from segforge.images.files import read_image, read_labels, write_labels
+from segforge.images.files import read_image, read_labels, write_volume
 from segforge.images.image import Geometry
 
 SPACINGS = st.tuples(*[st.floats(0.05, 20)] * 3)
@@ -57,7 +57,7 @@ def test_what_is_written_back_lies_where_the_input_lies(tmp_path: Path, spacing,
     sitk.WriteImage(itk_image(np.zeros((2, 3, 4), np.float32), spacing, origin, rotation(quaternion)), source)
     geometry = read_image(source).geometry
     labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    write_labels(target, labels, geometry if keep_header else replace(geometry, header=None))
+    write_volume(target, labels, geometry if keep_header else replace(geometry, header=None))
     before, after = sitk.ReadImage(source), sitk.ReadImage(target)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(after), labels)
     tolerance = 0 if keep_header else 1e-5
@@ -91,7 +91,7 @@ def test_a_plane_gets_a_slice_axis_and_is_written_back_as_a_plane(tmp_path: Path
     read = read_image(tmp_path / "a.nii.gz")
     assert read.array.shape == (1, 1, 3, 4)
     assert read.geometry.spacing == (999 * 0.5, 0.25, 0.5)
-    write_labels(tmp_path / "b.nii.gz", np.ones((1, 3, 4), np.uint8), read.geometry)
+    write_volume(tmp_path / "b.nii.gz", np.ones((1, 3, 4), np.uint8), read.geometry)
     assert sitk.ReadImage(tmp_path / "b.nii.gz").GetSize() == (4, 3)
     assert sitk.ReadImage(tmp_path / "b.nii.gz").GetSpacing() == (0.5, 0.25)
 
@@ -167,7 +167,7 @@ def test_labels_stored_as_floats_are_read_as_integers(tmp_path: Path) -> None:
 
 def test_a_grid_without_a_file_behind_it_can_be_written(tmp_path: Path) -> None:
     geometry = Geometry((2, 3, 4), (3.0, 2.0, 1.0), (7.0, 8.0, 9.0))
-    write_labels(tmp_path / "a.nii.gz", np.zeros((2, 3, 4), np.uint8), geometry)
+    write_volume(tmp_path / "a.nii.gz", np.zeros((2, 3, 4), np.uint8), geometry)
     assert replace(read_image(tmp_path / "a.nii.gz").geometry, header=None) == replace(
         geometry, direction=read_image(tmp_path / "a.nii.gz").geometry.direction
     )

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image as Picture
 
 from segforge.errors import SegForgeError
-from segforge.images.files import read_channels, read_image, write_labels
+from segforge.images.files import read_channels, read_image, write_volume
 
 RANDOM = np.random.default_rng(0)
 
@@ -15,7 +15,7 @@ RANDOM = np.random.default_rng(0)
 def test_labels_survive_the_round_trip_as_8_bit(tmp_path: Path, ending: str) -> None:
     labels = RANDOM.choice([0, 255], (1, 5, 7)).astype(np.uint8)
     path = tmp_path / f"a{ending}"
-    write_labels(path, labels, read_image(_grey(tmp_path)).geometry)
+    write_volume(path, labels, read_image(_grey(tmp_path)).geometry)
     read = read_image(path)
     assert read.array.dtype == np.uint8
     np.testing.assert_array_equal(read.array[0], labels)
@@ -51,20 +51,14 @@ def test_a_truncated_picture_is_an_error_with_its_name(tmp_path: Path) -> None:
         read_image(path)
 
 
-def test_a_stack_is_not_taken_for_a_plane(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 8, 9), np.uint8))
-    with pytest.raises(SegForgeError, match=r"a\.tif has the shape"):
-        read_image(tmp_path / "a.tif")
-
-
 def test_a_volume_cannot_be_written_as_a_plane(tmp_path: Path) -> None:
     with pytest.raises(SegForgeError, match="2 slices"):
-        write_labels(tmp_path / "a.png", np.zeros((2, 3, 4), np.uint8), read_image(_grey(tmp_path)).geometry)
+        write_volume(tmp_path / "a.png", np.zeros((2, 3, 4), np.uint8), read_image(_grey(tmp_path)).geometry)
 
 
 def test_values_beyond_the_format_are_refused_not_wrapped(tmp_path: Path) -> None:
     with pytest.raises(SegForgeError, match=r"\.bmp cannot hold"):
-        write_labels(tmp_path / "a.bmp", np.full((1, 3, 4), 300, np.uint16), read_image(_grey(tmp_path)).geometry)
+        write_volume(tmp_path / "a.bmp", np.full((1, 3, 4), 300, np.uint16), read_image(_grey(tmp_path)).geometry)
 
 
 def test_channels_on_different_grids_are_refused_by_name(tmp_path: Path) -> None:

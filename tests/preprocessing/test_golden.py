@@ -15,8 +15,7 @@ from segforge.preprocessing.preprocessor import Preprocessor
 from segforge.sharing.nnunet_plans import plans_from_nnunet
 
 SHARED = Path(os.environ.get("SEGFORGE_TEST_DATA", Path(__file__).parents[3] / "shared"))
-# Dataset014 is a TIFF stack, a format that is not read yet.
-FOLDERS = [f for f in sorted((SHARED / "golden" / "pipeline").glob("Dataset*")) if "014" not in f.name]
+FOLDERS = sorted((SHARED / "golden" / "pipeline").glob("Dataset*"))
 PARAMETERS = FOLDERS or [pytest.param(None, marks=pytest.mark.skip(f"no test data in {SHARED} (SEGFORGE_TEST_DATA)"))]
 
 IMAGE_TOLERANCE = 1e-5  # sums of products in float32 instead of float64
@@ -56,7 +55,7 @@ def test_preprocessed_arrays_agree(reference: Reference) -> None:
     for path in paths:
         configuration, case = path.stem.split("__")
         image = read_case_image(cases[case], description)
-        classes = read_case_classes(cases[case], image, description.label_scheme)
+        classes = read_case_classes(cases[case], image, description)
         ours = Preprocessor(plans, plans.configuration(configuration), description.label_scheme)(image, classes)
         with np.load(path, allow_pickle=False) as theirs:
             np.testing.assert_allclose(ours.image, theirs["image"], atol=IMAGE_TOLERANCE, rtol=0, err_msg=path.name)

@@ -61,7 +61,7 @@ def test_axes_are_transposed_before_everything() -> None:
     straight = run(plans_for((1, 1, 1)), array, classes)
     np.testing.assert_array_equal(case.image, straight.image.transpose(0, 3, 1, 2))
     assert case.properties.shape == (7, 5, 6)
-    assert case.properties.stored_shape == (5, 6, 7)
+    assert case.properties.geometry.shape == (5, 6, 7)
 
 
 def test_the_new_shape_follows_from_the_spacing() -> None:

@@ -10,14 +10,16 @@ from samples import plans_for
 from segforge.compute.executors import Resources, inline, processes, threads
 from segforge.dataset import phantom as phantoms
 from segforge.dataset.cases import RawDataset, open_dataset
-from segforge.dataset.labels import LabelScheme
+from segforge.dataset.description import DatasetDescription
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.planning.plans import Plans
 from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.run import preprocess_dataset
 from segforge.preprocessing.store import CaseStore, MappedCases
 
-LABELS = LabelScheme.from_description(phantoms.LABELS)
+DESCRIPTION = DatasetDescription(
+    channel_names={"0": "MRI"}, labels={**phantoms.LABELS}, num_training=3, file_ending=".nii.gz"
+)
 PLANS = plans_for((2.0, 1.5, 1.5))
 
 
@@ -27,7 +29,7 @@ def preprocess(dataset: RawDataset, folder: Path, plans: Plans = PLANS, factory=
 
 def store(folder: Path, plans: Plans = PLANS) -> CaseStore:
     (configuration,) = plans.configurations.values()
-    return CaseStore(folder / "data", recipe(plans, configuration, LABELS))
+    return CaseStore(folder / "data", recipe(plans, configuration, DESCRIPTION))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -128,7 +130,7 @@ def test_intensities_of_the_data_set_count_only_where_they_are_used() -> None:
     def recipe_with(normalization: str, mean: float) -> str:
         plans = plans_for((2.0, 1.5, 1.5), normalization=normalization)
         plans = plans.model_copy(update={"intensities": (plans.intensities[0].model_copy(update={"mean": mean}),)})
-        return recipe(plans, plans.configurations["3d_fullres"], LABELS)
+        return recipe(plans, plans.configurations["3d_fullres"], DESCRIPTION)
 
     assert recipe_with("zscore", 1.0) == recipe_with("zscore", 2.0)
     assert recipe_with("ct", 1.0) != recipe_with("ct", 2.0)
