@@ -9,9 +9,14 @@ from segforge.cli.parser import add_dataset, add_device, fold_name, path_or_none
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "-i", "--images", required=True, type=Path, metavar="DIR", help="folder of images, named CASE_0000.nii.gz"
+        "-i", "--images", required=True, type=Path, metavar="DIR", help="folder of images, named CASE_0000.nii.gz, or of DICOM series"
     )
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder for the label maps")
+    parser.add_argument(
+        "--format",
+        metavar="ENDING",
+        help="of the label maps: .nii.gz, .nrrd, ..., or dicom-seg for DICOM series (default: that of the training's labels)",
+    )
     add_device(parser)
     group = parser.add_argument_group("which model")
     add_dataset(group, required=False, default=" (default: the only one with a trained model)")
@@ -49,6 +54,7 @@ def run(options: argparse.Namespace) -> None:
         model=options.model,
         folds=options.folds,
         mirroring=not options.no_mirroring,
+        output_format=options.format,
         device=options.device,
         workspace=path_or_none(options.workspace),
     )

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from segforge.compute.documents import Document, read_json, to_json
-from segforge.dataset.labels import LabelScheme
+from segforge.dataset.labels import LabelScheme, values_by_name
+from segforge.dataset.regions import warn_of_changed_labels
 from segforge.dataset.spellings import modernised
 from segforge.errors import SegForgeError
+from segforge.images.files import LOSSY_ENDINGS
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,11 @@ class DatasetDescription(Document):
         return tuple(self.channel_names[str(index)] for index in range(len(self.channel_names)))
 
     @property
+    def output_ending(self) -> str:
+        """Ending of predicted label maps: that of the data set's, or PNG where it would change their values."""
+        return ".png" if self.file_ending in LOSSY_ENDINGS else self.file_ending
+
+    @property
     def is_canonical(self) -> bool:
         """Whether the axes of its images are turned towards right, anterior and superior when they are read."""
         return self.reader in _CANONICAL
@@ -104,9 +111,11 @@ def read_description(path: Path) -> DatasetDescription:
         found = ", ".join(description.channel_names)
         raise SegForgeError(f"{path}: channel_names must be numbered {', '.join(expected)}; found {found}.")
     try:
-        _ = description.label_scheme
+        labels = description.label_scheme
     except SegForgeError as error:
         raise SegForgeError(f"{path}: {error}") from error
+    if labels.has_regions:
+        warn_of_changed_labels(values_by_name(description.labels), description.regions_class_order or (), path)
     return description
 
 

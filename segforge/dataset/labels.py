@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segforge.dataset.regions import written_values
 from segforge.errors import SegForgeError
 
 IGNORE = "ignore"
 BACKGROUND = "background"
 
 Array = npt.NDArray[Any]
+
+_LOWEST, _HIGHEST = -(2**15), 2**31
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,10 @@ class LabelScheme:
         """
         if labels.get(BACKGROUND) not in (0, (0,)):
             raise SegForgeError('labels must hold "background": 0.')
-        entries = {name: _as_values(name, value) for name, value in labels.items() if name not in (BACKGROUND, IGNORE)}
+        entries = values_by_name(labels)
         if not entries:
             raise SegForgeError("labels must hold at least one label besides background.")
+        _check_range(labels)
         has_regions = any(len(values) > 1 for values in entries.values())
         stored = (0, *sorted({value for values in entries.values() for value in values}))
         if not has_regions and len(stored) != len(entries) + 1:
@@ -78,7 +82,9 @@ class LabelScheme:
             stored_values=stored,
             targets=targets if has_regions else tuple(sorted(targets, key=lambda target: target.classes)),
             has_regions=has_regions,
-            write_order=_write_order(regions_class_order, entries, stored) if has_regions else (),
+            write_order=tuple(stored.index(value) for value in written_values(entries, regions_class_order))
+            if has_regions
+            else (),
             ignore_value=_ignore_value(labels, stored),
         )
 
@@ -96,6 +102,11 @@ class LabelScheme:
     def heads(self) -> int:
         """Number of segmentation heads."""
         return len(self.targets) if self.has_regions else self.classes
+
+    @property
+    def structures(self) -> dict[str, tuple[int, ...]]:
+        """Name of each target, and the stored values that belong to it."""
+        return {target.name: tuple(self.stored_values[number] for number in target.classes) for target in self.targets}
 
     def to_classes(self, stored: Array) -> Array:
         """Class numbers of an array of stored values, int8, or int16 for more than 127 classes.
@@ -130,6 +141,15 @@ class LabelScheme:
         return classes
 
 
+def values_by_name(labels: Mapping[str, int | tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The values of each label or region, without background and ignore label.
+
+    Raises:
+        SegForgeError: If a region is empty.
+    """
+    return {name: _as_values(name, value) for name, value in labels.items() if name not in (BACKGROUND, IGNORE)}
+
+
 def _as_values(name: str, value: int | tuple[int, ...]) -> tuple[int, ...]:
     values = (value,) if isinstance(value, int) else tuple(value)
     if not values:
@@ -137,14 +157,11 @@ def _as_values(name: str, value: int | tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
-def _write_order(
-    order: tuple[int, ...] | None, entries: Mapping[str, tuple[int, ...]], stored: tuple[int, ...]
-) -> tuple[int, ...]:
-    if order is None or len(order) != len(entries):
-        raise SegForgeError(f"regions need regions_class_order with one value for each of {', '.join(entries)}.")
-    if unknown := set(order) - set(stored):
-        raise SegForgeError(f"regions_class_order holds {sorted(unknown)}, which no region contains.")
-    return tuple(stored.index(value) for value in order)
+def _check_range(labels: Mapping[str, int | tuple[int, ...]]) -> None:
+    for name, value in labels.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if not _LOWEST <= number <= _HIGHEST:
+                raise SegForgeError(f"the label {name} has the value {number}; values go from {_LOWEST} to {_HIGHEST}.")
 
 
 def _ignore_value(labels: Mapping[str, int | tuple[int, ...]], stored: tuple[int, ...]) -> int | None:

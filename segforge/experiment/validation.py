@@ -43,7 +43,7 @@ def validate_fold(model: ModelFolder, fold: str, dataset: RawDataset, store: Cas
     made_from = _made_from(folder, references)
     if summary := _current_summary(folder.validation / SUMMARY, made_from):
         return summary
-    predictions = _predict(model, folder, sorted(references), store, device, dataset.description.file_ending)
+    predictions = _predict(model, folder, sorted(references), store, device, dataset.description.output_ending)
     pairs = [(references[case], predictions[case]) for case in sorted(references)]
     summary = evaluate_pairs(pairs, dataset.description.label_scheme, threads, Resources(2), made_from)
     summary.write(folder.validation / SUMMARY)

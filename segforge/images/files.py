@@ -21,6 +21,9 @@ FORMATS: Mapping[str, str] = {
 }
 """Ending to the module that reads and writes it; installed packages add theirs as entry points `segforge.formats`."""
 
+LOSSY_ENDINGS = (".jpg", ".jpeg")
+"""Of formats that change the values that they store: for images, never for label maps."""
+
 _DICOM = "segforge.images.dicom"
 
 

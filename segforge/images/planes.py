@@ -15,7 +15,6 @@ from segforge.images.image import Array, Geometry, Image
 from segforge.images.inflate import LARGEST_RATIO
 
 ENDINGS = (".png", ".bmp", ".jpg", ".jpeg")
-LOSSY_ENDINGS = (".jpg", ".jpeg")
 
 SPACING = (999.0, 1.0, 1.0)
 """Of a plane without physical size."""
@@ -54,7 +53,7 @@ def write(path: Path, array: Array, geometry: Geometry) -> None:
     """
     if array.shape[0] != 1:
         raise SegForgeError(f"{path}: a volume of {array.shape[0]} slices cannot be written as {path.suffix}; use .nii.gz.")
-    if path.suffix.lower() in LOSSY_ENDINGS:
+    if path.suffix.lower() in (".jpg", ".jpeg"):
         raise SegForgeError(f"{path}: JPEG changes the values that it stores; use .png.")
     with whole_file(path) as temporary:
         _picture(array[0], path).save(temporary)

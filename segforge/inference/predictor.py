@@ -12,8 +12,11 @@ import torch
 
 from segforge.dataset.cases import Case, read_case_image
 from segforge.errors import SegForgeError
+from segforge.images.dicom_segmentation import ENDING as SEGMENTATION_ENDING
+from segforge.images.dicom_segmentation import write_segmentation
 from segforge.images.files import write_volume
 from segforge.images.image import IDENTITY, Geometry, Image
+from segforge.images.orientation import as_stored
 from segforge.inference.export import labels_from_logits
 from segforge.inference.sliding_window import SlidingWindow
 from segforge.networks.build import build_for_inference
@@ -92,13 +95,17 @@ class Predictor:
         )
 
     def predict_case(self, case: Case, output: Path) -> None:
-        """Predict a case from its files and write the label map on its grid.
+        """Predict a case from its files and write the label map on its grid, in the format of the output's ending.
 
         Raises:
             SegForgeError: If a file is unreadable or the result cannot be written.
         """
         image = read_case_image(case, self.description)
-        write_volume(output, self.predict_image(image), image.geometry)
+        labels = self.predict_image(image)
+        if output.suffix == SEGMENTATION_ENDING:
+            write_segmentation(output, case.images[0], as_stored(labels, image.geometry), self._labels.structures)
+        else:
+            write_volume(output, labels, image.geometry)
 
     def predict_image(self, image: Image) -> Array:
         """The label map `(Z, Y, X)` of an image, in stored values."""

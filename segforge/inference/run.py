@@ -93,7 +93,7 @@ class FinishedCases:
         return {}
 
 
-def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, finished: FinishedCases) -> int:
+def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, finished: FinishedCases, ending: str) -> int:
     """Predict the cases that are not finished.
 
     Args:
@@ -101,6 +101,7 @@ def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, fin
         cases: The cases.
         output: Folder of the label maps.
         finished: Those that are done.
+        ending: Ending of the label maps, which says their format.
 
     Returns:
         Number of cases that had to be predicted.
@@ -108,7 +109,7 @@ def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, fin
     Raises:
         CasesFailed: If cases failed; names each with its reason. The others are written.
     """
-    paths = {case.id: output / f"{case.id}{predictor.description.file_ending}" for case in cases}
+    paths = {case.id: output / f"{case.id}{ending}" for case in cases}
 
     def predict(case: Case) -> None:
         predictor.predict_case(case, paths[case.id])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from segforge.dataset.cases import find_cases, open_dataset, read_case_classes, read_case_image
+from segforge.dataset.cases import find_cases, list_cases, open_dataset, read_case_classes, read_case_image
 from segforge.dataset.description import read_description
 from segforge.errors import SegForgeError
 
@@ -113,3 +113,55 @@ def test_a_key_that_looks_misspelt_is_warned_of_and_kept(dataset: Path, caplog: 
     assert "did you mean regions_class_order?" in caplog.text
     assert "licence" not in caplog.text
     assert json.loads(description.to_json())["licence"] == "CC0"
+
+
+def test_images_and_labels_may_have_different_endings(dataset: Path) -> None:
+    for path in dataset.glob("imagesTr/*.png"):
+        Picture.open(path).save(path.with_suffix(".tif"))
+        path.unlink()
+    cases = open_dataset(dataset).cases
+    assert [path.name for path in cases[0].images] == ["p1_0000.tif", "p1_0001.tif"]
+    assert cases[0].label == dataset / "labelsTr" / "p1.png"
+
+
+def test_of_two_files_for_one_channel_that_with_the_declared_ending_counts(dataset: Path) -> None:
+    picture(dataset / "imagesTr" / "p1_0000.bmp", 3)
+    assert open_dataset(dataset).cases[0].images[0].name == "p1_0000.png"
+
+
+def test_two_files_for_one_channel_are_refused_by_name(dataset: Path) -> None:
+    (dataset / "imagesTr" / "p1_0000.png").unlink()
+    for ending in ("bmp", "tif"):
+        picture(dataset / "imagesTr" / f"p1_0000.{ending}", 3)
+    with pytest.raises(SegForgeError, match=r"p1_0000\.bmp, .*p1_0000\.tif are there for one channel"):
+        open_dataset(dataset)
+
+
+def test_dataset_json_may_name_the_files_of_each_case(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", str(dataset / "labelsTr"))
+    images = {case: [f"imagesTr/{case}_0000.png", str(dataset / "imagesTr" / f"{case}_0001.png")] for case in ("p1", "p2")}
+    listed = {
+        "late": {"images": images["p2"], "label": "$PLACE/p2.png"},
+        "early": {"images": images["p1"], "label": "$PLACE/p1.png"},
+    }
+    (dataset / "dataset.json").write_text(json.dumps(DESCRIPTION | {"dataset": listed}))
+    cases = open_dataset(dataset).cases
+    assert [case.id for case in cases] == ["late", "early"]
+    assert cases[0].label == dataset / "labelsTr" / "p2.png"
+    np.testing.assert_array_equal(read_case_image(cases[0], read_description(dataset / "dataset.json")).array[1], 10)
+    (dataset / "labelsTr" / "p2.png").unlink()
+    with pytest.raises(SegForgeError, match=r"labelsTr/p2\.png is missing"):
+        open_dataset(dataset)
+
+
+def test_the_listing_names_all_that_is_missing_or_too_much(dataset: Path) -> None:
+    (dataset / "imagesTr" / "p1_0001.png").unlink()
+    (dataset / "labelsTr" / "p2.png").unlink()
+    picture(dataset / "labelsTr" / "p3.png", 1)
+    listing = list_cases(dataset, read_description(dataset / "dataset.json"))
+    assert not listing.cases
+    assert listing.missing == {
+        "p1": (dataset / "imagesTr" / "p1_0001.png",),
+        "p2": (dataset / "labelsTr" / "p2.png",),
+    }
+    assert listing.without_image == (dataset / "labelsTr" / "p3.png",)

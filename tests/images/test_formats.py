@@ -251,7 +251,7 @@ def test_canonical_order_can_be_undone(geometry: Geometry) -> None:
     np.testing.assert_array_equal(as_stored(image.array[0], image.geometry), array)
     # every voxel keeps its place in the world
     index = np.argwhere(array == image.array[0, -1, 0, -1])[0]
-    z, y, x = image.geometry.shape
+    z, _, x = image.geometry.shape
     np.testing.assert_allclose(_world(geometry, tuple(index)), _world(image.geometry, (z - 1, 0, x - 1)), atol=1e-6)
 
 
