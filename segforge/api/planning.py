@@ -7,10 +7,11 @@ from pathlib import Path
 from segforge.compute.documents import read_json, to_json
 from segforge.compute.executors import executor_for
 from segforge.compute.files import write_text
-from segforge.dataset.cases import RawDataset, open_dataset
+from segforge.dataset.cases import RawDataset
 from segforge.dataset.description import FILE_NAME as DESCRIPTION
 from segforge.dataset.description import DatasetDescription, read_description
 from segforge.dataset.splits import provide_splits
+from segforge.dataset.verification.opening import open_checked_dataset
 from segforge.errors import SegForgeError
 from segforge.planning.extraction import current_fingerprint
 from segforge.planning.fingerprint import Fingerprint
@@ -208,4 +209,4 @@ def _preprocess(raw: RawDataset, plans: Plans, configurations: Sequence[str] | N
 
 def _open(dataset: int | str, workspace: Path | None) -> tuple[Workspace, RawDataset]:
     place = find_workspace(workspace)
-    return place, open_dataset(place.raw_folder(place.dataset_name(str(dataset))))
+    return place, open_checked_dataset(place.raw_folder(place.dataset_name(str(dataset))))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segforge.cli.parser import add_workers, path_or_none
+from segforge.cli.table import aligned
 
 if TYPE_CHECKING:
     from segforge.planning.plans import Plans
@@ -199,9 +200,7 @@ def table(plans: "Plans") -> str:
                 f"{training_operations(item) / 1e12:.3g}",
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return f"{plans.name} of {plans.dataset} ({plans.planner}, {plans.gpu_memory:g} GB)\n" + "\n".join(lines)
+    return f"{plans.name} of {plans.dataset} ({plans.planner}, {plans.gpu_memory:g} GB)\n{aligned(rows)}"
 
 
 def _usage(message: str) -> int:

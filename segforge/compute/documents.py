@@ -54,14 +54,18 @@ def read_json(path: Path) -> Any:
         SegForgeError: If the file is missing, unreadable or not JSON; names line and column.
     """
     try:
-        return json.loads(path.read_bytes())
+        raw = path.read_bytes()
+        content = json.loads(raw.decode(json.detect_encoding(raw)))
+        if b"\\u" in raw:
+            json.dumps(content, ensure_ascii=False).encode()  # half a character could never be printed or written again
+        return content
     except FileNotFoundError as error:
         raise SegForgeError(f"{path} is missing.") from error
     except OSError as error:
         raise SegForgeError(f"{path} cannot be read: {error.strerror}.") from error
     except json.JSONDecodeError as error:
         raise SegForgeError(f"{path} is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (UnicodeError, RecursionError, ValueError) as error:
         raise SegForgeError(f"{path} is not valid JSON: {error}.") from error
 
 

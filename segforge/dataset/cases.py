@@ -15,7 +15,7 @@ from segforge.images.image import Array, Image
 IMAGES, LABELS = "imagesTr", "labelsTr"
 
 _PARTS = ("_seg", "_locations")  # endings of preprocessed files
-_CHANNEL = re.compile(r"(.+)_(\d{4})")
+_CHANNEL = re.compile(r"(.+)_(\d{4})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -176,11 +176,18 @@ def _listing_of_paths(folder: Path, dataset: Mapping[str, CaseFiles]) -> Listing
     for name, files in dataset.items():
         images = tuple(folder / os.path.expandvars(path) for path in files.images)
         case = Case(name, images, folder / os.path.expandvars(files.label))
-        if lacking := tuple(path for path in (*images, folder / os.path.expandvars(files.label)) if not path.exists()):
+        if lacking := tuple(path for path in (*images, folder / os.path.expandvars(files.label)) if not _is_there(path)):
             missing[name] = lacking
         else:
             cases.append(case)
     return Listing(tuple(cases), missing)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, for example
+        return False
 
 
 def _images_by_case(folder: Path, description: DatasetDescription) -> dict[str, dict[int, list[Path]]]:

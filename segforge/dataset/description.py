@@ -89,7 +89,8 @@ class DatasetDescription(Document):
 
     def to_json(self) -> str:
         """The file's content, without what was not said."""
-        return to_json(self.model_dump(mode="json", exclude_none=True))
+        unsaid = {name for name in type(self).model_fields if getattr(self, name) is None}
+        return to_json(self.model_dump(mode="json", exclude=unsaid))
 
 
 def read_description(path: Path) -> DatasetDescription:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "splits_final.json"
 FOLDS = 5
-
-_SEED = 12345
+SEED = 12345
+"""Of every random division, nnU-Net's."""
 
 
 class Fold(BaseModel):
@@ -49,14 +49,38 @@ def make_splits(cases: Sequence[str], folds: int = FOLDS) -> Splits:
     """
     if len(cases) < 2:
         raise SegForgeError(f"{len(cases)} case cannot be divided into training and validation. Train with fold all.")
-    if len(cases) < folds:
-        log.warning("Only %d cases: %d folds instead of %d.", len(cases), len(cases), folds)
-        folds = len(cases)
+    folds = possible_folds(folds, len(cases), "cases")
     names = sorted(cases)
     shuffled = np.arange(len(names))
-    np.random.RandomState(_SEED).shuffle(shuffled)
+    np.random.RandomState(SEED).shuffle(shuffled)
     held_out = [set(part.tolist()) for part in np.array_split(shuffled, folds)]
-    return Splits(tuple(_fold(names, part) for part in held_out))
+    return Splits(tuple(fold_without(names, part) for part in held_out))
+
+
+def possible_folds(wanted: int, available: int, what: str) -> int:
+    """As many folds as wanted, or, said in a line, as many as there are cases or groups.
+
+    Args:
+        wanted: Folds asked for.
+        available: Cases or groups, each of which lies in one fold.
+        what: `cases` or `groups`.
+
+    Raises:
+        SegForgeError: If fewer than two folds are wanted.
+    """
+    if wanted < 2:
+        raise SegForgeError(f"Cross-validation needs at least 2 folds, not {wanted}. To train on every case: fold all.")
+    if available < wanted:
+        log.warning("Only %d %s: %d folds instead of %d.", available, what, available, wanted)
+    return min(wanted, available)
+
+
+def fold_without(names: Sequence[str], held_out: Collection[int]) -> Fold:
+    """The fold that is validated on the names at the places `held_out` and trains on the others."""
+    return Fold(
+        train=tuple(name for index, name in enumerate(names) if index not in held_out),
+        val=tuple(name for index, name in enumerate(names) if index in held_out),
+    )
 
 
 def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str]) -> None:
@@ -133,12 +157,5 @@ def fold_cases(splits: Splits, fold: int | str, cases: Sequence[str]) -> Fold:
     if number < len(splits):
         return splits.root[number]
     names = sorted(cases)
-    chosen = np.random.RandomState(_SEED + number).choice(len(names), int(len(names) * 0.8), replace=False)
-    return _fold(names, set(range(len(names))) - set(chosen.tolist()))
-
-
-def _fold(names: list[str], held_out: set[int]) -> Fold:
-    return Fold(
-        train=tuple(name for index, name in enumerate(names) if index not in held_out),
-        val=tuple(name for index, name in enumerate(names) if index in held_out),
-    )
+    chosen = np.random.RandomState(SEED + number).choice(len(names), int(len(names) * 0.8), replace=False)
+    return fold_without(names, set(range(len(names))) - set(chosen.tolist()))

@@ -84,6 +84,8 @@ def read_labels(path: Path, *, canonical: bool = False) -> Image:
     if array.shape[0] != 1:
         raise SegForgeError(f"{path} has {array.shape[0]} channels; a label map has one.")
     if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise SegForgeError(f"{path} holds NaN or infinity; labels must be whole numbers. Export it again.")
         whole = np.rint(array)
         if not np.array_equal(whole, array):
             found = array[whole != array].flat[0]

@@ -14,7 +14,7 @@ from segforge.images.inflate import GZIP, check_length, fast_zlib, first_bytes, 
 
 ENDINGS = (".nii.gz", ".nii")
 
-_HEADER_BYTES = 540
+_HEADER_BYTES, _SHORTEST_HEADER = 540, 348
 _MM_PER_UNIT = {"meter": 1e3, "micron": 1e-3}
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is right, anterior, superior
 
@@ -61,6 +61,7 @@ def write(path: Path, array: Array, geometry: Geometry) -> None:
 
 
 def _header(first: bytes, path: Path) -> Any:
+    check_length(len(first), _SHORTEST_HEADER, path)
     kind = nibabel.Nifti2Header if first[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Header
     try:
         return kind(first[: kind.sizeof_hdr], check=True)  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from PIL import Image as Picture
 from segforge.compute.files import whole_file
 from segforge.errors import SegForgeError
 from segforge.images.image import Array, Geometry, Image
-from segforge.images.inflate import LARGEST_RATIO
+from segforge.images.inflate import LARGEST_RATIO, check_length
 
 ENDINGS = (".png", ".bmp", ".jpg", ".jpeg")
 
@@ -110,6 +110,7 @@ def _opened(file: Any, raw: bytes, path: Path) -> Picture.Image:
             raise SegForgeError(f"{path} is truncated: its end is missing. Copy or export it again.")
         return JpegImagePlugin.JpegImageFile(file)
     if raw.startswith(b"BM"):
+        check_length(len(raw), int.from_bytes(raw[2:6], "little"), path)
         return BmpImagePlugin.BmpImageFile(file)
     raise SegForgeError(f"{path} is neither PNG, BMP nor JPEG. Copy or export it again.")
 

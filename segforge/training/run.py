@@ -70,6 +70,7 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
         _compare_settings(training, others)
     if folder.is_trained and not restart:
         _compare_plans(training, _own_plans(training, model.configuration(model.plans)[1].architecture))
+        _settle_cases(training, folder)
         remove_intermediate(folder.path)
         log.info("%s is trained already. Train it anew with --restart.", folder.path)
         return
