@@ -14,7 +14,7 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
     Args:
         kind: What it is, in the plural: `networks`; installed packages register theirs as entry points `segforge.KIND`.
         name: The name in a plan, a setting or on the command line.
-        ours: SegForge's own names and where each lies, `package.module:attribute` or a whole module; imported only when asked for.
+        ours: SegForge's own names and where each lies, `package.module:attribute` or a module; imported only when asked for.
         allow_path: Whether `package.module:attribute` is accepted as a name. Only for what a user typed, never for files.
 
     Raises:

@@ -20,6 +20,7 @@ from segforge.planning.plans import Plans, plans_path, read_plans
 from segforge.planning.revision import moved_plans, write_revised
 from segforge.planning.settings import PlannerSettings
 from segforge.preprocessing.normalization import find_normalization
+from segforge.preprocessing.resampling import find_resampling
 from segforge.preprocessing.run import preprocess_dataset
 from segforge.sharing.nnunet_plans import plans_to_nnunet
 from segforge.workspace import Workspace, checked_name, find_workspace
@@ -112,6 +113,7 @@ def check_plans(path: Path) -> Plans:
     for configuration in plans.configurations.values():
         for spec in configuration.normalization:
             find_normalization(spec.name)
+        find_resampling(configuration.resampling.method)
         find_network(configuration.architecture.network)
     if path.stem != plans.name:
         raise SegForgeError(f"{path} holds the plans {plans.name}; name the file {plans.name}.json.")

@@ -45,7 +45,12 @@ def _add_plans(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--patch-size", type=int, nargs="+", metavar="N", help="z y x, or y x for 2d (default: what fits)")
     group.add_argument("--spacing", type=float, nargs=3, metavar="MM", help="z y x, target spacing (default: by the method)")
     group.add_argument("--no-transpose", action="store_true", help="keep the order of the axes (default: coarsest first)")
-    group.add_argument("--no-resampling", action="store_true", help="leave every case on its own grid (default: resample)")
+    group.add_argument(
+        "--resampling", default="spline", metavar="METHOD", help="spline, linear, none, or a plug-in's name (default: spline)"
+    )
+    group.add_argument(
+        "--dtype", choices=("float32", "float16"), default="float32", help="of preprocessed images (default: float32)"
+    )
 
 
 def _add_reading(group: argparse._ArgumentGroup) -> None:
@@ -125,7 +130,8 @@ def _settings(options: argparse.Namespace) -> "PlannerSettings":
         patch_size=tuple(options.patch_size) if options.patch_size else None,
         spacing=tuple(options.spacing) if options.spacing else None,
         transpose=not options.no_transpose,
-        resampling=not options.no_resampling,
+        resampling=options.resampling,
+        dtype=options.dtype,
     )
 
 

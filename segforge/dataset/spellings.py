@@ -19,6 +19,8 @@ def modernised(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         result["labels"] = {name: _as_number(value) for name, value in _by_name(labels).items()}
         if result["labels"] != labels:
             notes.append(f'"labels" gives a value to each name: {_shown(result["labels"])}')
+    if result.get("overwrite_image_reader_writer") == "None":
+        del result["overwrite_image_reader_writer"]
     if "regions_class_order" in result:
         result["regions_class_order"] = _as_number(result["regions_class_order"])
     return result, notes

@@ -9,7 +9,7 @@ from segforge.dataset.labels import LabelScheme
 from segforge.images.crop import uncropped
 from segforge.planning.plans import Configuration, Plans
 from segforge.preprocessing.preprocessor import CaseProperties
-from segforge.preprocessing.resampling import Resampling
+from segforge.preprocessing.resampling import find_resampling
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +30,9 @@ def labels_from_logits(
     """
     spacing = properties.spacing
     network_spacing = configuration.spacing if configuration.dimensions == 3 else (spacing[0], *configuration.spacing)
-    resampling = Resampling.between(logits.shape[1:], properties.box.shape, network_spacing, spacing)
+    resampling = find_resampling(configuration.resampling.method).between(
+        logits.shape[1:], properties.box.shape, network_spacing, spacing
+    )
     classes = np.empty(properties.box.shape, np.int16)
     if resampling.is_identity:
         classes[:] = labels.classes_from_logits(logits)

@@ -5,7 +5,7 @@ from typing import Any
 
 KEY = "inherits_from"
 
-_SHAPES_DATA = {"spacing", "normalization", "resampling"}
+_SHAPES_DATA = {"spacing", "normalization", "resampling", "dtype"}
 
 
 def resolve(configurations: Mapping[str, Any], plans: str) -> dict[str, Any]:

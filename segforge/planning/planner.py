@@ -18,7 +18,7 @@ from segforge.planning.fitting import BatchSize, PatchFit, clipped, fit_batch, f
 from segforge.planning.low_resolution import LowResolution, search_low_resolution
 from segforge.planning.network import network_spec, stage_features, with_previous_stage
 from segforge.planning.normalization import plan_normalization
-from segforge.planning.plans import Configuration, NormalizationSpec, Plans, ResamplingSpec
+from segforge.planning.plans import UNCHANGED, Configuration, NormalizationSpec, Plans, ResamplingSpec
 from segforge.planning.presets import DEFAULT, PLANNER_NAMES, SMALLEST_BATCH, Budget, Preset, find_preset
 from segforge.planning.settings import PlannerSettings
 from segforge.planning.spacing import (
@@ -124,7 +124,11 @@ class Planner:
     def target_spacing(self, spacings: Floats, shapes: Floats) -> TargetSpacing:
         """Spacing of the full resolution, from spacing and shape of each case, `(cases, 3)` in stored axis order."""
         target = target_spacing(spacings, shapes, self.settings.spacing)
-        return target if self.settings.resampling else replace(target, spacing=target.median_spacing, anisotropic=False)
+        return (
+            target
+            if self.settings.resampling != UNCHANGED
+            else replace(target, spacing=target.median_spacing, anisotropic=False)
+        )
 
     def axis_order(self, target: TargetSpacing) -> tuple[int, int, int]:
         """The order that the stored axes are brought to."""
@@ -136,7 +140,9 @@ class Planner:
 
     def resampling(self) -> ResamplingSpec:
         """How cases are brought to the target spacing."""
-        return ResamplingSpec(enabled=self.settings.resampling)
+        if self.settings.resampling == "linear":
+            return ResamplingSpec(image_order=1)
+        return ResamplingSpec(method=self.settings.resampling)
 
     def drafts(self, subject: Subject) -> tuple[dict[str, Draft], LowResolution | None]:
         """All configurations by name, and the decision on a low resolution; 2D images have neither that nor 3D."""
@@ -257,6 +263,7 @@ class Planner:
             batch_dice=self.batch_dice(name, has_low_resolution=LOW in drafts),
             normalization=subject.normalization,
             resampling=subject.resampling,
+            dtype=self.settings.dtype,
             architecture=with_previous_stage(spec, subject.foreground_labels) if is_cascade else spec,
             previous_stage=LOW if is_cascade else None,
         )

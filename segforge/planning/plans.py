@@ -15,6 +15,12 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of what becomes a folder or a file
 
 _PLANS = "plans"
 
+SPLINE, UNCHANGED = "spline", "none"
+"""Our methods of resampling."""
+
+ImageType = Literal["float32", "float16"]
+"""Types in which preprocessed images may be stored."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -34,16 +40,21 @@ class ResamplingSpec(Document):
     """How cases are brought to the target spacing.
 
     Attributes:
-        enabled: False leaves every case on its own grid.
-        image_order: For images.
+        method: `spline`, `none` to leave every case on its own grid, or the name of a plug-in (group `resamplings`).
+        image_order: For images; 1 is linear, 3 cubic.
         label_order: For each label's 0/1 volume.
         logits_order: For predicted logits.
     """
 
-    enabled: bool = True
+    method: str = SPLINE
     image_order: int = Field(default=3, ge=0, le=3)
     label_order: int = Field(default=1, ge=0, le=1)
     logits_order: int = Field(default=1, ge=0, le=3)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether cases leave their own grid."""
+        return self.method != UNCHANGED
 
 
 class Configuration(Document):
@@ -57,7 +68,8 @@ class Configuration(Document):
         batch_size: Patches per training step.
         batch_dice: Whether Dice sums run over the batch instead of each sample.
         normalization: One entry per image channel.
-        resampling: Whether and with which spline orders cases are resampled.
+        resampling: How cases are resampled.
+        dtype: Type of the stored images.
         architecture: The network.
         previous_stage: The configuration whose prediction is a further input (cascade).
         inherits_from: The configuration that a file took the rest from; here everything is complete.
@@ -71,6 +83,7 @@ class Configuration(Document):
     batch_dice: bool
     normalization: tuple[NormalizationSpec, ...]
     resampling: ResamplingSpec = ResamplingSpec()
+    dtype: ImageType = "float32"
     architecture: ArchitectureSpec
     previous_stage: str | None = None
     inherits_from: str | None = None
@@ -91,6 +104,11 @@ class Configuration(Document):
     def dimensions(self) -> int:
         """2 or 3."""
         return self.architecture.dimensions
+
+    @property
+    def makes_data(self) -> tuple[object, ...]:
+        """What the preprocessed data depend on."""
+        return self.spacing, self.normalization, self.resampling, self.dtype
 
 
 class Plans(Document):
@@ -150,7 +168,7 @@ class Plans(Document):
         made: dict[str, tuple[str, Configuration]] = {}
         for name, item in self.configurations.items():
             first, other = made.setdefault(item.data, (name, item))
-            if (item.spacing, item.normalization, item.resampling) != (other.spacing, other.normalization, other.resampling):
+            if item.makes_data != other.makes_data:
                 raise ValueError(
                     f"configurations.{name}.data: {item.data} is also the folder of {first}, which is preprocessed otherwise; "
                     "give it another name"

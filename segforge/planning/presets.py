@@ -103,6 +103,8 @@ _NNUNET_NAMES = {
 }
 
 
+_RESAMPLED_OTHERWISE = {"_torchres": "linear", "_torchres_sepz": "linear", "_noResampling": "none"}
+
 PLANNER_NAMES = (*PRESETS, *_NNUNET_NAMES)
 """All names that `find_preset` knows."""
 
@@ -115,4 +117,7 @@ def find_preset(name: str) -> Preset:
     """
     if preset := PRESETS.get(_NNUNET_NAMES.get(name, name)):
         return preset
+    if resampling := next((ours for theirs, ours in _RESAMPLED_OTHERWISE.items() if name.endswith(theirs)), None):
+        network = _NNUNET_NAMES.get(name.split("_", maxsplit=1)[0], DEFAULT.name)
+        raise SegForgeError(f"The planner {name} is spelled: --planner {network} --resampling {resampling}.")
     raise SegForgeError(f"There is no planner {name}.{did_you_mean(name, PLANNER_NAMES)} Known are {', '.join(PLANNER_NAMES)}.")

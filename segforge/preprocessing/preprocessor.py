@@ -8,13 +8,14 @@ import numpy.typing as npt
 
 from segforge.compute.documents import Document
 from segforge.dataset.labels import LabelScheme
+from segforge.errors import SegForgeError
 from segforge.images.crop import Box, bounding_box, filled, nonzero_mask
 from segforge.images.grid import new_shape
 from segforge.images.image import Geometry, Image
 from segforge.planning.plans import Configuration, Plans
 from segforge.preprocessing.locations import draw_locations
 from segforge.preprocessing.normalization import find_normalization
-from segforge.preprocessing.resampling import Resampling
+from segforge.preprocessing.resampling import Resampling, find_resampling
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, int, int]
@@ -53,7 +54,7 @@ class PreprocessedCase:
     """What training and inference use of a case.
 
     Attributes:
-        image: `(C, Z, Y, X)` float32.
+        image: `(C, Z, Y, X)`, float32 or as the plan says.
         classes: `(1, Z, Y, X)` int8 or int16, -1 outside the non-zero region; None without a label map.
         locations: Voxels `(k, 3)` of each structure that occurs, by its key.
         properties: The way back to the original grid.
@@ -72,12 +73,13 @@ class Preprocessor:
         """Look up the normalizations.
 
         Raises:
-            SegForgeError: If a normalization is unknown.
+            SegForgeError: If a normalization or the resampling is unknown.
         """
         self._plans = plans
         self._configuration = configuration
         self._labels = labels
         self._normalizations = [find_normalization(spec.name) for spec in configuration.normalization]
+        self._resampling = find_resampling(configuration.resampling.method)
 
     def __call__(self, image: Image, classes: Array | None = None) -> PreprocessedCase:
         """Preprocess a case.
@@ -101,7 +103,16 @@ class Preprocessor:
             marked = np.where((cropped == 0) & ~inside, OUTSIDE, cropped).astype(cropped.dtype)
             new_classes = resampling.labels(marked, self._configuration.resampling.label_order)[None]
         locations = {} if new_classes is None else draw_locations(new_classes[0], self._labels)
-        return PreprocessedCase(np.ascontiguousarray(new_image, np.float32), new_classes, locations, properties)
+        return PreprocessedCase(self._stored(new_image), new_classes, locations, properties)
+
+    def _stored(self, image: Array) -> Array:
+        largest = np.finfo(self._configuration.dtype).max
+        if self._configuration.dtype != "float32" and np.abs(image).max(initial=0) > largest:
+            raise SegForgeError(
+                f"has values above {largest:g} after normalization, which {self._configuration.dtype} cannot hold. "
+                "Plan with --dtype float32."
+            )
+        return np.ascontiguousarray(image, self._configuration.dtype)
 
     def _normalized(self, channels: Array, inside: npt.NDArray[np.bool_]) -> Array:
         specs = self._configuration.normalization
@@ -116,7 +127,7 @@ class Preprocessor:
         z, y, x = (geometry.spacing[axis] for axis in order)
         target = self._configuration.spacing if self._configuration.dimensions == 3 else (z, *self._configuration.spacing)
         shape_at_target = new_shape(box.shape, (z, y, x), target) if self._configuration.resampling.enabled else box.shape
-        resampling = Resampling.between(box.shape, shape_at_target, (z, y, x), target)
+        resampling = self._resampling.between(box.shape, shape_at_target, (z, y, x), target)
         return resampling, CaseProperties(
             geometry=geometry,
             spacing=(z, y, x),

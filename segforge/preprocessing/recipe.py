@@ -25,6 +25,7 @@ def recipe(plans: Plans, configuration: Configuration, description: DatasetDescr
         "spacing": configuration.spacing,
         "normalization": [spec.model_dump() for spec in configuration.normalization],
         "resampling": configuration.resampling.model_dump(),
+        "dtype": configuration.dtype,
         "intensities": [facts.model_dump() for spec, facts in channels if spec.name not in _FROM_THE_CASE_ALONE],
         "canonical": description.is_canonical,
         "labels": [labels.stored_values, labels.ignore_value, [(target.key, target.classes) for target in labels.targets]],

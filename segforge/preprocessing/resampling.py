@@ -1,21 +1,39 @@
-"""Resampling as one linear map per axis: for images, label maps and logits.
+"""Resampling as one linear map per axis, slab by slab: for images, label maps and logits.
 
 What an n-dimensional spline does axis by axis, `scipy.ndimage.zoom(grid_mode=True, mode="nearest")` to rounding.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segforge.images.crop import Box, bounding_box
 from segforge.images.grid import coarse_axis
+from segforge.planning.plans import SPLINE, UNCHANGED
+from segforge.plugins import find
+from segforge.preprocessing.axis_maps import NEAREST, AxisMap
 
 Array = npt.NDArray[Any]
+Shape = tuple[int, int, int]
 
-_SLAB_BYTES = 1 << 26
+_SLAB_BYTES = 1 << 25
+_TIE = 1e-9  # scores of labels that are equal by symmetry differ by rounding
+
+
+RESAMPLINGS = dict.fromkeys((SPLINE, UNCHANGED), "segforge.preprocessing.resampling:Resampling")
+
+
+def find_resampling(method: str) -> type["Resampling"]:
+    """The class of that name; one of a plug-in has the methods of `Resampling`.
+
+    Raises:
+        SegForgeError: If there is none; gives the nearest.
+    """
+    found: type[Resampling] = find("resamplings", method, RESAMPLINGS)
+    return found
 
 
 @dataclass(frozen=True)
@@ -28,8 +46,8 @@ class Resampling:
         coarse: The axis along which the nearest slice is taken instead of a spline, or None.
     """
 
-    shape: tuple[int, int, int]
-    new_shape: tuple[int, int, int]
+    shape: Shape
+    new_shape: Shape
     coarse: int | None
 
     @classmethod
@@ -53,118 +71,75 @@ class Resampling:
         """Resample `(C, Z, Y, X)` float32; each result is clipped to the range of what was resampled."""
         if self.is_identity:
             return channels
-        return np.stack([self._clipped(channel, order) for channel in channels])
+        result = np.empty((len(channels), *self.new_shape), channels.dtype)
+        for channel, resampled in zip(channels, result, strict=True):
+            low, high = self._range(channel)
+            for slab in self._slabs(channel.itemsize):
+                rows = slab if self.coarse == 0 else slice(None)
+                np.clip(self._mapped(channel, order, slab), low[rows], high[rows], out=resampled[slab])
+        return result
 
     def labels(self, classes: Array, order: int) -> Array:
         """Resample a map `(Z, Y, X)` of integers: each value as a 0/1 volume, the largest wins.
 
-        A tie goes to the value of the nearest input voxel if that is one of the tied ones, else to the smallest.
+        A tie goes to the value of the nearest input voxel if that is one of the tied ones, else to the smallest. Each value
+        is looked at only where it has a share.
         """
         if self.is_identity:
             return classes
-        nearest = self._nearest(classes)
-        best = np.full(self.new_shape, -1.0)
-        result = np.zeros(self.new_shape, classes.dtype)
-        for value in np.unique(classes):
-            score = self._mapped((classes == value).astype(np.float64), order)
-            wins = (score > best + _TIE) | ((score > best - _TIE) & (nearest == value))
-            best[wins] = score[wins]
-            result[wins] = value
+        result = self._mapped(classes, NEAREST, slice(0, self.new_shape[0]))
+        boxes = [(value, bounding_box(classes == value)) for value in np.unique(classes)] if order != NEAREST else []
+        for slab in self._slabs(np.dtype(np.float64).itemsize) if boxes else ():
+            nearest, best = result[slab].copy(), np.full((slab.stop - slab.start, *self.new_shape[1:]), -1.0)
+            for value, box in boxes:
+                score, place = self._score(classes[box.slices] == value, box, slab, order)
+                there = best[place]
+                wins = (score > there + _TIE) | ((score > there - _TIE) & (nearest[place] == value))
+                there[wins] = score[wins]
+                result[slab][place][wins] = value
         return result
 
     def logits(self, logits: Array, order: int) -> Iterator[tuple[slice, Array]]:
         """Resample `(H, Z, Y, X)` slab by slab: yields the rows of the first new axis, and logits `(H, rows, Y, X)`."""
-        heads = logits.shape[0]
-        row_bytes = (
-            4
-            * heads
-            * max(self.new_shape[1] * self.new_shape[2], self.shape[1] * self.shape[2], self.new_shape[1] * self.shape[2])
-        )
-        rows = max(1, _SLAB_BYTES // row_bytes)
-        for begin in range(0, self.new_shape[0], rows):
-            slab = slice(begin, min(begin + rows, self.new_shape[0]))
+        for slab in self._slabs(logits.itemsize * len(logits)):
             yield slab, np.stack([self._mapped(head, order, slab) for head in logits])
 
-    def _clipped(self, channel: Array, order: int) -> Array:
-        result = self._mapped(channel, order)
-        if self.coarse is None:
-            return np.clip(result, channel.min(), channel.max(), out=result)
-        others = tuple(axis for axis in range(3) if axis != self.coarse)
-        rows = _nearest_rows(self.shape[self.coarse], self.new_shape[self.coarse])
-        low, high = (function(channel, axis=others, keepdims=True).take(rows, self.coarse) for function in (np.min, np.max))
-        return np.clip(result, low, high, out=result)
+    def _slabs(self, bytes_per_voxel: int) -> Iterator[slice]:
+        """Rows of the first new axis, as many as keep what is made on the way small."""
+        (_, y, x), (depth, new_y, new_x) = self.shape, self.new_shape
+        rows = max(1, _SLAB_BYTES // (bytes_per_voxel * max(y * x, new_y * x, new_y * new_x)))
+        for begin in range(0, depth, rows):
+            yield slice(begin, min(begin + rows, depth))
 
-    def _mapped(self, volume: Array, order: int, slab: slice = slice(None)) -> Array:
-        """Apply the three maps, of the first axis only the rows of the slab."""
-        for axis in range(3):
-            size, new_size = self.shape[axis], self.new_shape[axis]
-            chosen = slab if axis == 0 else slice(None)
-            if axis == self.coarse or order == 0:
-                volume = volume.take(_nearest_rows(size, new_size)[chosen], axis)
-            elif size == new_size:
-                volume = volume[chosen] if axis == 0 else volume
-            else:
-                volume = _apply(axis_operator(size, new_size, order)[chosen].astype(volume.dtype), volume, axis)
+    def _maps(self, order: int) -> list[AxisMap]:
+        return [
+            AxisMap(size, new_size, NEAREST if axis == self.coarse else order)
+            for axis, (size, new_size) in enumerate(zip(self.shape, self.new_shape, strict=True))
+        ]
+
+    def _mapped(self, volume: Array, order: int, slab: slice) -> Array:
+        """Apply the three maps, of the first axis only to the rows of the slab."""
+        for axis, axis_map in enumerate(self._maps(order)):
+            rows = slab if axis == 0 else slice(0, axis_map.n_out)
+            volume = axis_map.apply(volume, axis, slice(0, axis_map.n_in), rows)
         return volume
 
-    def _nearest(self, classes: Array) -> Array:
-        for axis in range(3):
-            classes = classes.take(_nearest_rows(self.shape[axis], self.new_shape[axis]), axis)
-        return classes
+    def _score(self, mask: Array, box: Box, slab: slice, order: int) -> tuple[Array, tuple[slice, ...]]:
+        """The share of a 0/1 volume, given in its box, in the new voxels that it reaches, and where in the slab they are."""
+        score, place = mask.astype(np.float64), []
+        for axis, axis_map in enumerate(self._maps(order)):
+            rows = slab if axis == 0 else slice(0, axis_map.n_out)
+            reached = axis_map.reached(box.slices[axis], rows)
+            score = axis_map.apply(score, axis, box.slices[axis], reached)
+            place.append(slice(reached.start - rows.start, reached.stop - rows.start))
+        return score, tuple(place)
 
-
-# Scores of labels that are equal by symmetry differ by rounding.
-_TIE = 1e-9
-
-
-@lru_cache(maxsize=64)
-def axis_operator(n_in: int, n_out: int, order: int) -> npt.NDArray[np.float64]:
-    """Linear map that resamples one axis by a B-spline of the given order.
-
-    Equals `scipy.ndimage.zoom(..., grid_mode=True, mode="nearest")` along that axis: samples at
-    (i + 0.5) * n_in / n_out - 0.5, the border continued by its outermost value.
-
-    Args:
-        n_in: Samples along the axis before resampling.
-        n_out: Samples after it.
-        order: Spline order, 1 (linear) or 3 (cubic).
-
-    Returns:
-        Matrix of shape `(n_out, n_in)`, float64.
-    """
-    if order == 1:
-        return _linear_operator(n_in, n_out)
-    from scipy.ndimage import zoom
-
-    operator = np.empty((n_out, n_in))
-    for column in range(n_in):
-        impulse = np.zeros(n_in)
-        impulse[column] = 1
-        operator[:, column] = zoom(impulse, n_out / n_in, order=order, mode="nearest", grid_mode=True)
-    return operator
-
-
-def _linear_operator(n_in: int, n_out: int) -> npt.NDArray[np.float64]:
-    position = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
-    below = np.minimum(position.astype(np.int64), max(n_in - 2, 0))
-    operator = np.zeros((n_out, n_in))
-    rows = np.arange(n_out)
-    operator[rows, below] = 1 - (position - below)
-    operator[rows, np.minimum(below + 1, n_in - 1)] += position - below
-    return operator
-
-
-def _nearest_rows(n_in: int, n_out: int) -> npt.NDArray[np.int64]:
-    """For each new sample the nearest old one; the exact order of the products decides ties as METHOD says."""
-    position = (n_in / n_out) * (np.arange(n_out) + 0.5) - 0.5
-    return np.asarray(np.clip(np.floor(position + 0.5), 0, n_in - 1), np.int64)
-
-
-def _apply(operator: Array, volume: Array, axis: int) -> Array:
-    """Multiply one axis of `(Z, Y, X)` by an operator `(new, old)`."""
-    if axis == 0:
-        used = np.flatnonzero(operator.any(0))
-        band = slice(used[0], used[-1] + 1)
-        rest = volume.shape[1:]
-        return (operator[:, band] @ volume[band].reshape(band.stop - band.start, -1)).reshape(-1, *rest)
-    return operator @ volume if axis == 1 else volume @ operator.T
+    def _range(self, channel: Array) -> tuple[Array, Array]:
+        """Lowest and highest value that the result may have: of the channel, or of each slice that is taken from it."""
+        if self.coarse is None:
+            return np.full((1, 1, 1), channel.min()), np.full((1, 1, 1), channel.max())
+        others = tuple(axis for axis in range(3) if axis != self.coarse)
+        slices = AxisMap(self.shape[self.coarse], self.new_shape[self.coarse], NEAREST)
+        columns, rows = slice(0, slices.n_in), slice(0, slices.n_out)
+        low, high = channel.min(axis=others, keepdims=True), channel.max(axis=others, keepdims=True)
+        return slices.apply(low, self.coarse, columns, rows), slices.apply(high, self.coarse, columns, rows)

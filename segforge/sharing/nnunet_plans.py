@@ -8,6 +8,7 @@ from segforge.dataset.description import DatasetDescription
 from segforge.errors import SegForgeError
 from segforge.planning.fingerprint import IntensityProperties
 from segforge.planning.memory import PLAIN, RESIDUAL
+from segforge.planning.plans import UNCHANGED as ON_ITS_OWN_GRID
 from segforge.planning.plans import Configuration, Plans, ResamplingSpec
 from segforge.planning.presets import DEFAULT, PRESETS
 from segforge.sharing.nnunet_layout import (
@@ -125,9 +126,10 @@ def plans_from_nnunet(content: Any, description: DatasetDescription, source: str
 
 
 def _reader(description: DatasetDescription, *, volumes: bool) -> str:
-    asked = (description.model_extra or {}).get("overwrite_image_reader_writer")
-    if isinstance(asked, str) and asked != "None":
-        return asked
+    if description.is_canonical and not str(description.reader).endswith("Reorient"):
+        return "SimpleITKIOWithReorient"
+    if description.reader and description.reader not in ("stored", "canonical"):
+        return description.reader
     ending = description.file_ending.lower()
     if ending == ".tif" and not volumes:
         return "NaturalImage2DIO"
@@ -239,7 +241,7 @@ def _read_configuration(content: NnunetConfiguration, description: DatasetDescri
 
 def _read_resampling(content: NnunetConfiguration, where: str) -> dict[str, Any]:
     if content.resampling_fn_data == UNCHANGED:
-        return {"enabled": False}
+        return {"method": ON_ITS_OWN_GRID}
     orders = {}
     for kind, order in (("data", "image_order"), ("seg", "label_order"), ("probabilities", "logits_order")):
         field = f"resampling_fn_{kind}_kwargs"

@@ -99,7 +99,7 @@ class Reader:
         labels = cut(case.classes, corner, thick[1], OUTSIDE)[0]
         if len(size) == 2:
             image, labels = image[:, 0], labels[0]
-        return torch.from_numpy(image), torch.from_numpy(labels)
+        return torch.from_numpy(image.astype(np.float32, copy=False)), torch.from_numpy(labels)
 
 
 def cut(array: Array, corner: Sequence[int], size: Sequence[int], outside: float) -> Array:

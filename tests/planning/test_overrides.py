@@ -168,7 +168,7 @@ def test_spacing_that_leaves_no_voxel_or_cuts_single_slices_is_refused(
         ({"spacing": (1.0, 0.0, 1.0)}, "each a positive number of mm"),
         ({"name": "a/b"}, "'a/b' cannot be part of a folder name"),
         ({"name": "a__b"}, "cannot be part of a folder name"),
-        ({"spacing": (1.0, 1.0, 1.0), "resampling": False}, "leave out --spacing or --no-resampling"),
+        ({"spacing": (1.0, 1.0, 1.0), "resampling": "none"}, "leave out --spacing or --resampling none"),
     ],
 )
 def test_settings_that_work_for_no_data_set_are_refused(settings: dict[str, Any], message: str) -> None:

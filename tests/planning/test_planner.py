@@ -79,7 +79,7 @@ def test_channel_name_chooses_the_normalization(
 
 
 def test_without_resampling_cases_stay_as_they_are(plan: Callable[..., Planned]) -> None:
-    planned = plan((5.0, 1, 1), (40, 600, 600), PlannerSettings(resampling=False))
+    planned = plan((5.0, 1, 1), (40, 600, 600), PlannerSettings(resampling="none"))
     assert list(planned.plans.configurations) == ["2d", "3d_fullres"]
     full = planned.plans.configuration("3d_fullres")
     assert not full.resampling.enabled
@@ -91,7 +91,7 @@ def test_without_resampling_cases_stay_as_they_are(plan: Callable[..., Planned])
 def test_without_resampling_no_axis_gets_a_finer_spacing() -> None:
     spacings, shapes = np.array([[z, 1.0, 1.0] for z in (4.0, 5.0, 6.0)]), np.array([[40.0, 600.0, 600.0]] * 3)
     assert Planner().target_spacing(spacings, shapes).anisotropic
-    unresampled = Planner(PlannerSettings(resampling=False)).target_spacing(spacings, shapes)
+    unresampled = Planner(PlannerSettings(resampling="none")).target_spacing(spacings, shapes)
     assert (unresampled.spacing, unresampled.anisotropic) == ((5.0, 1.0, 1.0), False)
 
 
@@ -107,7 +107,7 @@ class TestDataFolders:
         assert data_folders(planned)[:2] == ["fine_2d", "fine_3d_fullres"]
 
     def test_own_data_never_take_the_name_that_others_share(self, plan: Callable[..., Planned]) -> None:
-        planned = plan(*self.volume, PlannerSettings(resampling=False))
+        planned = plan(*self.volume, PlannerSettings(resampling="none"))
         assert data_folders(planned) == ["default_custom_2d", "default_custom_3d_fullres"]
 
     def test_the_spacing_of_the_rule_shares_though_it_was_given(self, plan: Callable[..., Planned]) -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import zoom
 from skimage.transform import resize
 
-from segforge.preprocessing.resampling import Resampling, axis_operator
+from segforge.preprocessing.axis_maps import axis_operator
+from segforge.preprocessing.resampling import Resampling
 
 SIZES = st.integers(1, 24)
 SHAPES = st.tuples(*[st.integers(2, 14)] * 3)

@@ -17,9 +17,7 @@ from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.run import preprocess_dataset
 from segforge.preprocessing.store import CaseStore, MappedCases
 
-DESCRIPTION = DatasetDescription(
-    channel_names={"0": "MRI"}, labels={**phantoms.LABELS}, num_training=3, file_ending=".nii.gz"
-)
+DESCRIPTION = DatasetDescription(channel_names={"0": "MRI"}, labels={**phantoms.LABELS}, num_training=3, file_ending=".nii.gz")
 PLANS = plans_for((2.0, 1.5, 1.5))
 
 

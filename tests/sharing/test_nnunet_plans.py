@@ -163,8 +163,9 @@ def test_reader_of_the_data_set_or_of_the_caller_comes_first() -> None:
     plans, description = small_plans(overwrite_image_reader_writer="NibabelIO")
     assert plans_to_nnunet(plans, description)["image_reader_writer"] == "NibabelIO"
     assert plans_to_nnunet(plans, description, reader="Own")["image_reader_writer"] == "Own"
-    plans, description = small_plans(overwrite_image_reader_writer="None")
-    assert plans_to_nnunet(plans, description)["image_reader_writer"] == "SimpleITKIO"
+    for ours, theirs in (("stored", "SimpleITKIO"), ("canonical", "SimpleITKIOWithReorient")):
+        plans, description = small_plans(overwrite_image_reader_writer=ours)
+        assert plans_to_nnunet(plans, description)["image_reader_writer"] == theirs
 
 
 def test_images_that_nnunet_cannot_read_are_refused() -> None:
@@ -313,7 +314,7 @@ def test_configurations_inherit_over_several_generations() -> None:
 
 def test_plans_without_resampling_go_both_ways() -> None:
     plans, description = small_plans()
-    own = plans.configuration("2d").model_copy(update={"resampling": ResamplingSpec(enabled=False)})
+    own = plans.configuration("2d").model_copy(update={"resampling": ResamplingSpec(method="none")})
     plans = plans.model_copy(update={"configurations": {"2d": own}})
     written = plans_to_nnunet(plans, description)
     assert written["configurations"]["2d"]["resampling_fn_seg"] == "no_resampling_hack"

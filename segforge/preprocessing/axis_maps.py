@@ -1,0 +1,131 @@
+"""The linear map that resamples one axis of a volume, applied to as much of the axis as is needed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Matrix = npt.NDArray[np.float64]
+
+NEAREST = 0
+"""The order that takes the nearest sample."""
+
+_BLOCK = 64  # rows that are multiplied at once: each needs a few columns more than the last
+_NEGLIGIBLE = (
+    1e-9  # a spline's weights fall to a quarter from sample to sample; what is smaller than float32 can tell is left out
+)
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """How one axis is resampled.
+
+    Attributes:
+        n_in: Samples before.
+        n_out: Samples after.
+        order: Of the spline; 0 takes the nearest sample.
+    """
+
+    n_in: int
+    n_out: int
+    order: int
+
+    def reached(self, columns: slice, rows: slice) -> slice:
+        """Of some new samples those that some old ones have a share in; empty if there are none."""
+        first, last = _support(self.n_in, self.n_out, self.order)
+        inside = np.flatnonzero((last[rows] >= columns.start) & (first[rows] < columns.stop))
+        if not len(inside):
+            return slice(rows.start, rows.start)
+        return slice(rows.start + int(inside[0]), rows.start + int(inside[-1]) + 1)
+
+    def apply(self, volume: Array, axis: int, columns: slice, rows: slice) -> Array:
+        """The new samples `rows` along an axis of `(Z, Y, X)` whose old samples are `columns`, all others being 0."""
+        if self.order == NEAREST:
+            taken: Array = np.take(volume, nearest_samples(self.n_in, self.n_out)[rows] - columns.start, axis)
+            return taken
+        shape = list(volume.shape)
+        shape[axis] = rows.stop - rows.start
+        result = np.empty(shape, volume.dtype)
+        for block, used, matrix in self._blocks(columns, rows):
+            _multiply(matrix.astype(volume.dtype), volume, axis, used, result, block)
+        return result
+
+    def _blocks(self, columns: slice, rows: slice) -> Iterator[tuple[slice, slice, Matrix]]:
+        """Parts of the matrix: their rows in the result, their columns in the volume, and the weights."""
+        operator = axis_operator(self.n_in, self.n_out, self.order)
+        first, last = _support(self.n_in, self.n_out, self.order)
+        for begin in range(rows.start, rows.stop, _BLOCK):
+            end = min(begin + _BLOCK, rows.stop)
+            low = max(columns.start, int(first[begin:end].min()))
+            high = max(low, min(columns.stop, int(last[begin:end].max()) + 1))
+            block, used = slice(begin - rows.start, end - rows.start), slice(low - columns.start, high - columns.start)
+            yield block, used, operator[begin:end, low:high]
+
+
+@lru_cache(maxsize=64)
+def axis_operator(n_in: int, n_out: int, order: int) -> Matrix:
+    """Linear map that resamples one axis by a B-spline of the given order.
+
+    Equals `scipy.ndimage.zoom(..., grid_mode=True, mode="nearest")` along that axis: samples at
+    (i + 0.5) * n_in / n_out - 0.5, the border continued by its outermost value.
+
+    Args:
+        n_in: Samples along the axis before resampling.
+        n_out: Samples after it.
+        order: Spline order, 1 (linear) or 3 (cubic).
+
+    Returns:
+        Matrix of shape `(n_out, n_in)`, float64.
+    """
+    if n_in == n_out:
+        return np.eye(n_in)
+    if order == 1:
+        return _linear_operator(n_in, n_out)
+    from scipy.ndimage import zoom
+
+    operator = np.empty((n_out, n_in))
+    for column in range(n_in):
+        impulse = np.zeros(n_in)
+        impulse[column] = 1
+        operator[:, column] = zoom(impulse, n_out / n_in, order=order, mode="nearest", grid_mode=True)
+    return operator
+
+
+@lru_cache(maxsize=64)
+def nearest_samples(n_in: int, n_out: int) -> npt.NDArray[np.int64]:
+    """For each new sample the nearest old one; the exact order of the products decides ties as METHOD says."""
+    position = (n_in / n_out) * (np.arange(n_out) + 0.5) - 0.5
+    return np.asarray(np.clip(np.floor(position + 0.5), 0, n_in - 1), np.int64)
+
+
+@lru_cache(maxsize=64)
+def _support(n_in: int, n_out: int, order: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each new sample the first and the last old one that counts."""
+    if order == NEAREST:
+        return nearest_samples(n_in, n_out), nearest_samples(n_in, n_out)
+    counts = np.abs(axis_operator(n_in, n_out, order)) > _NEGLIGIBLE
+    return counts.argmax(1), n_in - 1 - counts[:, ::-1].argmax(1)
+
+
+def _linear_operator(n_in: int, n_out: int) -> Matrix:
+    position = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
+    below = np.minimum(position.astype(np.int64), max(n_in - 2, 0))
+    operator = np.zeros((n_out, n_in))
+    rows = np.arange(n_out)
+    operator[rows, below] = 1 - (position - below)
+    operator[rows, np.minimum(below + 1, n_in - 1)] += position - below
+    return operator
+
+
+def _multiply(matrix: Array, volume: Array, axis: int, used: slice, result: Array, block: slice) -> None:
+    if axis == 0:
+        flat = volume[used].reshape(matrix.shape[1], -1)
+        np.matmul(matrix, flat, out=result[block].reshape(len(matrix), -1))
+    elif axis == 1:
+        np.matmul(matrix, volume[:, used], out=result[:, block])
+    else:
+        np.matmul(volume[..., used], matrix.T, out=result[..., block])
