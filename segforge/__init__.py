@@ -5,9 +5,26 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["SegForgeError", "TrainingOptions", "evaluate", "find_best", "load", "plan", "predict", "train"]
+__all__ = [
+    "SegForgeError",
+    "TrainingOptions",
+    "convert_images",
+    "convert_msd",
+    "convert_nnunet_v1",
+    "describe",
+    "evaluate",
+    "find_best",
+    "load",
+    "plan",
+    "predict",
+    "split",
+    "train",
+    "verify",
+]
 
 if TYPE_CHECKING:
+    from segforge.api.conversion import convert_images, convert_msd, convert_nnunet_v1, describe
+    from segforge.api.dataset import split, verify
     from segforge.api.evaluation import evaluate
     from segforge.api.planning import plan
     from segforge.api.prediction import load, predict
@@ -17,12 +34,18 @@ if TYPE_CHECKING:
 _PLACES = {
     "SegForgeError": "segforge.errors",
     "TrainingOptions": "segforge.api.training",
+    "convert_images": "segforge.api.conversion",
+    "convert_msd": "segforge.api.conversion",
+    "convert_nnunet_v1": "segforge.api.conversion",
+    "describe": "segforge.api.conversion",
     "evaluate": "segforge.api.evaluation",
     "find_best": "segforge.api.training",
     "load": "segforge.api.prediction",
     "plan": "segforge.api.planning",
     "predict": "segforge.api.prediction",
+    "split": "segforge.api.dataset",
     "train": "segforge.api.training",
+    "verify": "segforge.api.dataset",
 }
 
 

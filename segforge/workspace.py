@@ -75,6 +75,20 @@ class Workspace:
             raise SegForgeError(f"The raw data set {name} is in none of {', '.join(map(str, places))}.")
         return found[0]
 
+    def new_raw_folder(self, number: int, name: str) -> Path:
+        """The folder in `raw/` for a new data set; it may be there, as a conversion goes on where it stopped.
+
+        Raises:
+            SegForgeError: If another data set has the number, or the name cannot be part of a folder's name.
+        """
+        folder = f"Dataset{number:03d}_{checked_name(name, 'name of the data set')}"
+        taken = [other for other in self.dataset_names() if other != folder and _matches(other, str(number))]
+        if self.more_raw and self.more_raw.resolve() != self.raw.resolve() and (self.more_raw / folder).exists():
+            taken.append(str(self.more_raw / folder))
+        if taken:
+            raise SegForgeError(f"The number {number} belongs to {taken[0]}. Give the new data set another one with -d.")
+        return self.raw / folder
+
 
 def checked_name(name: str, what: str) -> str:
     """A name that a user chose for plans or trainings, if it can be part of a folder's name.

@@ -73,3 +73,21 @@ def test_trained_data_sets_are_known_without_their_raw_data(tmp_path: Path) -> N
     assert find_workspace().dataset_name("4") == "Dataset004_A"
     with pytest.raises(SegForgeError, match="is in none of"):
         find_workspace().raw_folder("Dataset004_A")
+
+
+@pytest.mark.parametrize(
+    "other", ["raw/Dataset004_A", "preprocessed/Dataset004_A", "results/Dataset0004_A", "theirs/Dataset004_B"]
+)
+def test_a_new_data_set_needs_a_number_of_its_own(tmp_path: Path, monkeypatch, other: str) -> None:
+    make(tmp_path, "raw", "theirs", other)
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "theirs"))
+    with pytest.raises(SegForgeError, match=r"The number 4 belongs to .*Dataset0+4_[AB]"):
+        find_workspace().new_raw_folder(4, "B")
+    assert find_workspace().new_raw_folder(14, "B") == tmp_path / "raw" / "Dataset014_B"
+
+
+def test_a_new_data_set_may_be_there_half_made(tmp_path: Path) -> None:
+    make(tmp_path, "raw/Dataset004_A", "results/Dataset004_A")
+    assert find_workspace().new_raw_folder(4, "A") == tmp_path / "raw" / "Dataset004_A"
+    with pytest.raises(SegForgeError, match="cannot be part of a folder name"):
+        find_workspace().new_raw_folder(5, "../A")

@@ -1,6 +1,5 @@
 """The command `segforge`: finds the verb, runs it, and turns errors into one line and an exit status."""
 
-import argparse
 import importlib
 import logging
 import signal
@@ -9,10 +8,14 @@ import threading
 from collections.abc import Sequence
 
 from segforge import __version__
-from segforge.cli.parser import CommandParser, HelpFormatter
+from segforge.cli.parser import CommandParser, HelpFormatter, add_common
 from segforge.errors import SegForgeError
 
 COMMANDS = {
+    "convert": "make a data set of images in other folders and formats",
+    "describe": "write the dataset.json of images and label maps that are in place",
+    "verify": "find everything that is wrong in a data set",
+    "split": "divide a data set into folds, by patients or sites if asked (plan does it by itself)",
     "fingerprint": "measure a data set (plan does it by itself)",
     "plan": "take the fingerprint, plan the experiment, preprocess",
     "train": "train one fold of one configuration, and validate it",
@@ -78,17 +81,9 @@ def _parser(arguments: Sequence[str]) -> CommandParser:
         if name == typed:
             module = importlib.import_module(f"segforge.cli.{name.replace('-', '_')}")
             module.add_arguments(verb)
-            _add_common(verb)
+            add_common(verb)
             verb.set_defaults(run=module.run)
     return parser
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("general")
-    group.add_argument(
-        "--workspace", metavar="DIR", help="folder with raw/ (default: SEGFORGE_WORKSPACE, else the current folder)"
-    )
-    group.add_argument("--debug", action="store_true", help="show the traceback of an error (default: one line)")
 
 
 def _show_messages(*, debug: bool) -> None:

@@ -40,6 +40,24 @@ class CommandParser(argparse.ArgumentParser):
         return did_you_mean(unknown[1].split("=")[0], options) if unknown else ""
 
 
+def add_common(parser: argparse._ActionsContainer, *, again: bool = False) -> None:
+    """Add the options that every verb has; `again` for one that is typed within another, whose values then stay."""
+    group = parser.add_argument_group("general")
+    default = argparse.SUPPRESS if again else None
+    group.add_argument(
+        "--workspace",
+        metavar="DIR",
+        default=default,
+        help="folder with raw/ (default: SEGFORGE_WORKSPACE, else the current folder)",
+    )
+    group.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS if again else False,
+        help="show the traceback of an error (default: one line)",
+    )
+
+
 def add_device(parser: argparse._ActionsContainer) -> None:
     """Add `--device`."""
     parser.add_argument(
@@ -54,6 +72,22 @@ def add_dataset(parser: argparse._ActionsContainer, *, required: bool, default: 
     """Add `-d`."""
     parser.add_argument(
         "-d", "--dataset", required=required, metavar="DATASET", help=f"number or name of the data set{default}"
+    )
+
+
+def add_names(parser: argparse._ActionsContainer) -> None:
+    """Add `--channel-names` and `--label-names`."""
+    parser.add_argument(
+        "--channel-names",
+        nargs="+",
+        metavar="NAME",
+        help="names of the channels; CT chooses its normalization (default: colours, or by number)",
+    )
+    parser.add_argument(
+        "--label-names",
+        nargs="+",
+        metavar="NAME",
+        help="names of the label values above 0 in order, or name=value (default: label_VALUE)",
     )
 
 

@@ -9,7 +9,12 @@ from segforge.cli.parser import add_dataset, add_device, fold_name, path_or_none
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "-i", "--images", required=True, type=Path, metavar="DIR", help="folder of images, named CASE_0000.nii.gz, or of DICOM series"
+        "-i",
+        "--images",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder of images, named CASE_0000.nii.gz, or of DICOM series",
     )
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder for the label maps")
     parser.add_argument(

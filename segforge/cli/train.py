@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train and validate, and show the validation."""
     from segforge.api.training import TrainingOptions, train
-    from segforge.evaluation.summary import table
+    from segforge.cli.scores import table
 
     summary = train(
         options.dataset,

@@ -1,0 +1,1 @@
+"""Data sets as people keep them, made into raw data sets."""
