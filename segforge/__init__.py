@@ -8,25 +8,32 @@ __version__ = "0.1.0"
 __all__ = [
     "SegForgeError",
     "TrainingOptions",
+    "Work",
+    "apply_postprocessing",
+    "clean",
     "convert_images",
     "convert_msd",
     "convert_nnunet_v1",
     "describe",
+    "determine_postprocessing",
     "evaluate",
     "find_best",
     "load",
     "plan",
     "predict",
+    "preprocess",
     "split",
     "train",
     "verify",
 ]
 
 if TYPE_CHECKING:
+    from segforge.api.cleaning import clean
     from segforge.api.conversion import convert_images, convert_msd, convert_nnunet_v1, describe
     from segforge.api.dataset import split, verify
     from segforge.api.evaluation import evaluate
-    from segforge.api.planning import plan
+    from segforge.api.planning import Work, plan, preprocess
+    from segforge.api.postprocessing import apply_postprocessing, determine_postprocessing
     from segforge.api.prediction import load, predict
     from segforge.api.training import TrainingOptions, find_best, train
     from segforge.errors import SegForgeError
@@ -34,15 +41,20 @@ if TYPE_CHECKING:
 _PLACES = {
     "SegForgeError": "segforge.errors",
     "TrainingOptions": "segforge.api.training",
+    "Work": "segforge.api.planning",
+    "apply_postprocessing": "segforge.api.postprocessing",
+    "clean": "segforge.api.cleaning",
     "convert_images": "segforge.api.conversion",
     "convert_msd": "segforge.api.conversion",
     "convert_nnunet_v1": "segforge.api.conversion",
     "describe": "segforge.api.conversion",
+    "determine_postprocessing": "segforge.api.postprocessing",
     "evaluate": "segforge.api.evaluation",
     "find_best": "segforge.api.training",
     "load": "segforge.api.prediction",
     "plan": "segforge.api.planning",
     "predict": "segforge.api.prediction",
+    "preprocess": "segforge.api.planning",
     "split": "segforge.api.dataset",
     "train": "segforge.api.training",
     "verify": "segforge.api.dataset",

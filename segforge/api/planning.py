@@ -2,18 +2,21 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from segforge.compute.documents import read_json, to_json
-from segforge.compute.executors import executor_for
+from segforge.compute.executors import ExecutorFactory, Resources, executor_for
 from segforge.compute.files import write_text
+from segforge.compute.memory import memory_budget, workers_within
 from segforge.dataset.cases import RawDataset
+from segforge.dataset.decoded import CaseReader
 from segforge.dataset.description import FILE_NAME as DESCRIPTION
 from segforge.dataset.description import DatasetDescription, read_description
 from segforge.dataset.splits import provide_splits
 from segforge.dataset.verification.opening import open_checked_dataset
 from segforge.errors import SegForgeError
-from segforge.planning.extraction import current_fingerprint
+from segforge.planning.extraction import Measured, current_fingerprint
 from segforge.planning.fingerprint import Fingerprint
 from segforge.planning.planner import Planned, make_planner
 from segforge.planning.plans import Plans, plans_path, read_plans
@@ -21,11 +24,39 @@ from segforge.planning.revision import moved_plans, write_revised
 from segforge.planning.settings import PlannerSettings
 from segforge.preprocessing.normalization import find_normalization
 from segforge.preprocessing.resampling import find_resampling
-from segforge.preprocessing.run import preprocess_dataset
+from segforge.preprocessing.run import Preprocessing, preprocess_dataset
 from segforge.sharing.nnunet_plans import plans_to_nnunet
 from segforge.workspace import Workspace, checked_name, find_workspace
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """How preprocessing works.
+
+    Attributes:
+        workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        max_memory: Memory in GB that it may take; None is four fifths of what is free.
+        verify: Whether files are compared by hash even where size and time say that they are the same.
+    """
+
+    workers: int | None = None
+    max_memory: float | None = None
+    verify: bool = False
+
+    @property
+    def executor(self) -> tuple[ExecutorFactory, Resources]:
+        """The executor for the workers."""
+        return executor_for(self.workers)
+
+    @property
+    def budget(self) -> int:
+        """Bytes that may be taken."""
+        return memory_budget(self.max_memory)
+
+
+_BYTES_PER_STORED_BYTE = 12  # compressed to a third, and kept as float32 beside what it was inflated to
 
 PREPROCESSED = ("2d", "3d_fullres", "3d_lowres")
 
@@ -43,7 +74,7 @@ def fingerprint(dataset: int | str, *, workers: int | None = None, workspace: Pa
         CasesFailed: If cases failed; names each.
     """
     place, raw = _open(dataset, workspace)
-    return current_fingerprint(raw, place.preprocessed / raw.folder.name, *executor_for(workers))
+    return current_fingerprint(raw, place.preprocessed / raw.folder.name, *executor_for(workers)).fingerprint
 
 
 def plan(
@@ -52,7 +83,7 @@ def plan(
     settings: PlannerSettings | None = None,
     configurations: Sequence[str] | None = None,
     preprocess: bool = True,
-    workers: int | None = None,
+    work: Work = Work(),
     workspace: Path | None = None,
 ) -> Planned:
     """Take a data set's fingerprint, plan the experiment, and preprocess it.
@@ -64,7 +95,7 @@ def plan(
         settings: What to decide instead of the planner.
         configurations: Configurations to preprocess; None takes 2d, 3d_fullres and 3d_lowres, as far as they are planned.
         preprocess: Whether to preprocess at all.
-        workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        work: With how many workers and how much memory.
         workspace: The workspace folder; None finds it.
 
     Returns:
@@ -76,16 +107,46 @@ def plan(
     """
     place, raw = _open(dataset, workspace)
     folder = place.preprocessed / raw.folder.name
-    measured = current_fingerprint(raw, folder, *executor_for(workers))
+    reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
+    measured = _measured(raw, folder, work, reader)
     provide_splits(raw.folder, folder, [case.id for case in raw.cases])
-    planned = make_planner(settings or PlannerSettings()).plan(measured, raw.description, raw.folder.name)
+    planned = make_planner(settings or PlannerSettings()).plan(measured.fingerprint, raw.description, raw.folder.name)
     path = plans_path(folder, planned.plans.name)
     plans = write_revised(path, planned.plans)
     write_text(path.with_suffix(".md"), planned.explanation)
     log.info("Plans %s: %s.", path, ", ".join(plans.configurations))
     if preprocess:
-        _preprocess(raw, plans, configurations, folder, workers)
+        _preprocess(raw, measured, plans, configurations, folder, work, reader)
     return Planned(plans, planned.explanation)
+
+
+def preprocess(
+    dataset: int | str,
+    *,
+    plans: str = "default",
+    configurations: Sequence[str] | None = None,
+    work: Work = Work(),
+    workspace: Path | None = None,
+) -> None:
+    """Bring the preprocessed cases of plans that are there up to date.
+
+    Args:
+        dataset: Number or name of the data set.
+        plans: Name of the plans.
+        configurations: Configurations to preprocess; None takes 2d, 3d_fullres and 3d_lowres, as far as they are planned.
+        work: With how many workers and how much memory.
+        workspace: The workspace folder; None finds it.
+
+    Raises:
+        SegForgeError: If files are missing or wrong, or there are no such plans.
+        CasesFailed: If cases failed; names each.
+    """
+    place, raw = _open(dataset, workspace)
+    folder = place.preprocessed / raw.folder.name
+    chosen = read_plans(folder, plans)
+    reader = CaseReader(raw.description, work.budget // 2)
+    measured = _measured(raw, folder, work, reader)
+    _preprocess(raw, measured, chosen, configurations, folder, work, reader)
 
 
 def plan_without_data(
@@ -128,7 +189,7 @@ def move_plans(
     source_name: str = "default",
     configurations: Sequence[str] | None = None,
     preprocess: bool = True,
-    workers: int | None = None,
+    work: Work = Work(),
     workspace: Path | None = None,
 ) -> Plans:
     """Use the plans of one data set for another one, for pre-training: the same networks on the same spacing.
@@ -140,7 +201,7 @@ def move_plans(
         source_name: Their name at the source.
         configurations: Configurations to preprocess; None takes 2d, 3d_fullres and 3d_lowres, as far as they are planned.
         preprocess: Whether to preprocess at all.
-        workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        work: With how many workers and how much memory.
         workspace: The workspace folder; None finds it.
 
     Raises:
@@ -153,9 +214,10 @@ def move_plans(
     path = plans_path(folder, checked_name(name, "plans' name"))
     if path.is_file():
         raise SegForgeError(f"{path} exists already. Choose another --name, or remove it.")
-    measured = current_fingerprint(raw, folder, *executor_for(workers))
+    reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
+    measured = _measured(raw, folder, work, reader)
     provide_splits(raw.folder, folder, [case.id for case in raw.cases])
-    moved = moved_plans(plans, measured, raw.description, dataset=raw.folder.name, name=name)
+    moved = moved_plans(plans, measured.fingerprint, raw.description, dataset=raw.folder.name, name=name)
     moved.write(path)
     write_text(
         path.with_suffix(".md"),
@@ -166,7 +228,7 @@ def move_plans(
         log.warning("The channels were %s there and are %s here; normalization stays as it was there.",
                     ", ".join(there), ", ".join(raw.description.channels))  # fmt: skip
     if preprocess:
-        _preprocess(raw, moved, configurations, folder, workers)
+        _preprocess(raw, measured, moved, configurations, folder, work, reader)
     return moved
 
 
@@ -192,7 +254,7 @@ def read_planned(
         return Planned(Plans.read(path), path.with_suffix(".md").read_text(encoding="utf-8"))
     measured = current_fingerprint(raw, folder, *executor_for(workers))
     log.info("These plans are not written; leave out --show and --explain to write them.")
-    return planner.plan(measured, raw.description, raw.folder.name)
+    return planner.plan(measured.fingerprint, raw.description, raw.folder.name)
 
 
 def write_plans(plans: Plans, description: DatasetDescription, path: Path, *, layout: str) -> None:
@@ -203,9 +265,26 @@ def write_plans(plans: Plans, description: DatasetDescription, path: Path, *, la
         plans.write(path)
 
 
-def _preprocess(raw: RawDataset, plans: Plans, configurations: Sequence[str] | None, folder: Path, workers: int | None) -> None:
+def _measured(raw: RawDataset, folder: Path, work: Work, reader: CaseReader) -> Measured:
+    factory, resources = work.executor
+    largest = max(sum(file.stat().st_size for file in case.files) for case in raw.cases)
+    workers = workers_within(resources, work.budget, _BYTES_PER_STORED_BYTE * largest)
+    return current_fingerprint(raw, folder, factory, workers, reader, verify=work.verify)
+
+
+def _preprocess(
+    raw: RawDataset,
+    measured: Measured,
+    plans: Plans,
+    configurations: Sequence[str] | None,
+    folder: Path,
+    work: Work,
+    reader: CaseReader | None = None,
+) -> None:
     chosen = list(configurations or [name for name in PREPROCESSED if name in plans.configurations])
-    count = preprocess_dataset(raw, plans, chosen, folder, *executor_for(workers))
+    factory, resources = work.executor
+    job = Preprocessing(raw, measured, plans, chosen, folder, factory, resources, work.budget, work.verify)
+    count = preprocess_dataset(job, reader)
     log.info("Preprocessed %d cases for %s.", count, ", ".join(chosen))
 
 

@@ -18,10 +18,13 @@ COMMANDS = {
     "split": "divide a data set into folds, by patients or sites if asked (plan does it by itself)",
     "fingerprint": "measure a data set (plan does it by itself)",
     "plan": "take the fingerprint, plan the experiment, preprocess",
+    "preprocess": "preprocess the cases for plans that are there (plan does it by itself)",
     "train": "train one fold of one configuration, and validate it",
     "find-best": "rank what is trained and select the best",
     "predict": "predict a folder of images with the best",
     "evaluate": "compare predictions with labels",
+    "postprocess": "find the postprocessing that helps, and apply it",
+    "clean": "show and remove what can be made again",
     "demo": "see it all on made-up data, in three minutes",
 }
 """The verbs in the order in which they are used."""

@@ -103,11 +103,32 @@ def add_workers(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_work(parser: argparse._ActionsContainer) -> None:
+    """Add what says how preprocessing works: `-np`, `--max-memory`, `--verify`."""
+    add_workers(parser)
+    parser.add_argument(
+        "--max-memory", type=_gigabytes, metavar="GB", help="memory to take at most (default: four fifths of what is free)"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="compare files by content even where size and time are the same (default: not)"
+    )
+
+
 def fold_name(word: str) -> str:
     """A fold as it is typed: a number from 0, or `all`."""
     if word == "all" or (word.isascii() and word.isdigit()):
         return word if word == "all" else str(int(word))
     raise argparse.ArgumentTypeError(f"{word} is no fold; give a number from 0, or all")
+
+
+def _gigabytes(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0.0
+    if 0 < value < float("inf"):
+        return value
+    raise argparse.ArgumentTypeError(f"{word} is no amount of memory; give GB, 8 for example")
 
 
 def _workers(word: str) -> int:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segforge.cli.parser import add_workers, path_or_none
+from segforge.cli.parser import add_work, path_or_none
 from segforge.cli.table import aligned
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, if planned)",
     )
     parser.add_argument("--no-preprocess", action="store_true", help="only plan (default: preprocess too)")
-    add_workers(parser)
+    add_work(parser)
     _add_plans(parser.add_argument_group("what to decide instead of the planner"))
     _add_reading(parser.add_argument_group("to read plans"))
     _add_elsewhere(parser.add_argument_group("plans from elsewhere"))
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
         return _usage("--layout and --output go with --fingerprint and --description")
     if options.show or options.explain:
         return _read(options)
-    from segforge.api.planning import plan
+    from segforge.api.planning import Work, plan
 
     for dataset in options.dataset:
         plan(
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
             settings=_settings(options),
             configurations=options.c,
             preprocess=not options.no_preprocess,
-            workers=options.np,
+            work=Work(options.np, options.max_memory, options.verify),
             workspace=path_or_none(options.workspace),
         )
     return 0
@@ -166,7 +166,7 @@ def _move(options: argparse.Namespace) -> int:
         return _usage("--move-from needs --name, the name of the plans for the new data set")
     if _settings(options).changes_plans:
         return _usage("--move-from takes plans as they are; leave out what would change them")
-    from segforge.api.planning import move_plans
+    from segforge.api.planning import Work, move_plans
 
     for dataset in options.dataset:
         moved = move_plans(
@@ -176,7 +176,7 @@ def _move(options: argparse.Namespace) -> int:
             source_name=options.plans,
             configurations=options.c,
             preprocess=not options.no_preprocess,
-            workers=options.np,
+            work=Work(options.np, options.max_memory, options.verify),
             workspace=path_or_none(options.workspace),
         )
         print(table(moved))

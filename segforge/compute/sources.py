@@ -21,19 +21,20 @@ class Source(Document):
         facts = path.stat()
         return cls(name=short_name(path), size=facts.st_size, modified=facts.st_mtime_ns, sha256=file_hash(path))
 
-    def is_unchanged(self, path: Path) -> bool:
-        """Whether the file still has this content; it is read only if its size or time of change is another."""
+    def is_unchanged(self, path: Path, *, verify: bool = False) -> bool:
+        """Whether the file still has this content; it is read only if its time of change is another, or to verify it."""
         facts = path.stat()
-        if (facts.st_size, facts.st_mtime_ns) == (self.size, self.modified):
+        if not verify and (facts.st_size, facts.st_mtime_ns) == (self.size, self.modified):
             return True
         return facts.st_size == self.size and file_hash(path) == self.sha256
 
 
-def are_unchanged(sources: Iterable[Source], paths: Iterable[Path]) -> bool:
+def are_unchanged(sources: Iterable[Source], paths: Iterable[Path], *, verify: bool = False) -> bool:
     """Whether these are the same files with the same content, in any order."""
     found = {short_name(path): path for path in paths}
     known = list(sources)
-    return {source.name for source in known} == set(found) and all(source.is_unchanged(found[source.name]) for source in known)
+    same_names = {source.name for source in known} == set(found)
+    return same_names and all(source.is_unchanged(found[source.name], verify=verify) for source in known)
 
 
 def short_name(path: Path) -> str:

@@ -15,6 +15,7 @@ BACKGROUND = "background"
 
 Array = npt.NDArray[Any]
 
+_TOGETHER = 1 << 20  # voxels that are looked up at once: their indices take eight bytes each
 _LOWEST, _HIGHEST = -(2**15), 2**31
 
 
@@ -116,15 +117,18 @@ class LabelScheme:
         """
         values = np.array([*self.stored_values, *([] if self.ignore_value is None else [self.ignore_value])])
         order = np.argsort(values)
-        index = np.searchsorted(values, stored, sorter=order).clip(0, len(values) - 1)
-        classes = order[index]
-        wrong = values[classes] != stored
-        if wrong.any():
-            found = np.unique(stored[wrong])
-            shown = ", ".join(f"{value:g}" for value in found[:8]) + (", ..." if len(found) > 8 else "")
+        classes = np.empty(stored.shape, np.int8 if len(values) <= 128 else np.int16)
+        flat, result, wrong = stored.reshape(-1), classes.reshape(-1), set[int]()
+        for begin in range(0, flat.size, _TOGETHER):
+            part = flat[begin : begin + _TOGETHER]
+            found = order[np.searchsorted(values, part, sorter=order).clip(0, len(values) - 1)]
+            wrong.update(np.unique(part[values[found] != part]).tolist())
+            result[begin : begin + _TOGETHER] = found
+        if wrong:
+            shown = ", ".join(f"{value:g}" for value in sorted(wrong)[:8]) + (", ..." if len(wrong) > 8 else "")
             allowed = ", ".join(str(value) for value in values[:12]) + (", ..." if len(values) > 12 else "")
             raise SegForgeError(f"holds the label value {shown}, which is not in dataset.json (it has {allowed})")
-        return np.asarray(classes, np.int8 if len(values) <= 128 else np.int16)
+        return classes
 
     def to_stored(self, classes: Array) -> Array:
         """Stored values of an array of class numbers, in the smallest integer type that holds all labels."""

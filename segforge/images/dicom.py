@@ -10,15 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from segforge.errors import SegForgeError
+from segforge.images.dicom_headers import dicom_files, is_image, read_header, require_dicom
 from segforge.images.image import Array, Geometry, Image, checked
 
-_MAGIC = slice(128, 132)
 _PLANE_THICKNESS = 999
-_NO_IMAGES = ("SEG", "RTSTRUCT", "RTPLAN", "SR", "PR", "KO", "DOC")
-_TAGS = (
-    "SeriesInstanceUID", "SeriesDescription", "Modality", "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices", "SliceThickness",
-)  # fmt: skip
 _TOLERANCE = 0.05
 """Largest distance of a slice from its place on a regular grid, in voxels, and of its directions and pixel sizes."""
 
@@ -34,12 +29,12 @@ class _Slice:
 
 
 def series_folders(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The folder itself, or those in it, that hold DICOM files: a name that is a file name too, and the path."""
-    if _has_dicom(folder):
+    """The folder itself, or those in it, that hold DICOM images: a name that is a file name too, and the path."""
+    if _has_images(folder):
         yield folder.resolve().name, folder
         return
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir()):
-        if _has_dicom(inner):
+        if _has_images(inner):
             yield "_".join(inner.relative_to(folder).parts), inner
 
 
@@ -49,10 +44,15 @@ def read(path: Path) -> Image:
     Raises:
         SegForgeError: If slices are missing, doubled, tilted, damaged, or of several series; names them.
     """
-    slices = ordered_slices(path)
+    return read_series(path, companions(path))
+
+
+def read_series(folder: Path, files: Sequence[Path]) -> Image:
+    """Read the series that these files of a folder are, as `read` does for all that lie in it."""
+    slices = ordered_slices(folder, files)
     values = [_values(item.path, item.header) for item in slices]
     array = np.stack(values, axis=1)
-    return Image(array, checked(_geometry(slices, array.shape[1:]), path))
+    return Image(array, checked(_geometry(slices, array.shape[1:]), folder))
 
 
 def write(path: Path, array: Array, geometry: Geometry) -> None:
@@ -66,17 +66,21 @@ def write(path: Path, array: Array, geometry: Geometry) -> None:
 
 def companions(path: Path) -> tuple[Path, ...]:
     """The DICOM files in a folder."""
-    return tuple(sorted(file for file in path.iterdir() if _is_dicom(file)))
+    return dicom_files(path)
 
 
-def ordered_slices(folder: Path) -> list[_Slice]:
-    """The slices of the folder's series from the lowest to the highest along their normal, known to form a grid.
+def ordered_slices(folder: Path, files: Sequence[Path]) -> list[_Slice]:
+    """The slices of a series from the lowest to the highest along their normal, known to form a grid.
+
+    Args:
+        folder: The folder that they lie in.
+        files: The series' files; those among them that are no images are passed over.
 
     Raises:
         SegForgeError: If they do not; names the slices.
     """
-    headers = [(file, _header(file)) for file in companions(folder)]
-    images = [(file, header) for file, header in headers if "Rows" in header and header.get("Modality") not in _NO_IMAGES]
+    headers = [(file, read_header(file)) for file in files]
+    images = [(file, header) for file, header in headers if is_image(header)]
     if not images:
         raise SegForgeError(f"{folder} holds no DICOM image.")
     _check_alike(folder, images)
@@ -93,37 +97,15 @@ def ordered_slices(folder: Path) -> list[_Slice]:
     return slices
 
 
-def require_dicom() -> Any:
-    """The package pydicom.
+def _has_images(folder: Path) -> bool:
+    return any(_may_be_image(file) for file in dicom_files(folder))
 
-    Raises:
-        SegForgeError: If the extra is not installed.
-    """
+
+def _may_be_image(file: Path) -> bool:
     try:
-        import pydicom
-    except ImportError as error:
-        raise SegForgeError("DICOM needs the packages of the extra dicom: pip install 'segforge[dicom]'.") from error
-    return pydicom
-
-
-def _is_dicom(path: Path) -> bool:
-    if not path.is_file() or path.name.startswith(".") or path.name == "DICOMDIR":
-        return False
-    with path.open("rb") as file:
-        return file.read(132)[_MAGIC] == b"DICM"
-
-
-def _has_dicom(folder: Path) -> bool:
-    return any(_is_dicom(file) for file in folder.iterdir())
-
-
-def _header(path: Path) -> Any:
-    try:
-        return require_dicom().dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-    except SegForgeError:
-        raise
-    except Exception as error:
-        raise SegForgeError(f"{path} has no valid DICOM header: {error}. Copy or export it again.") from error
+        return is_image(read_header(file))
+    except SegForgeError:  # it is named when the folder is read
+        return True
 
 
 def _check_alike(folder: Path, images: Sequence[tuple[Path, Any]]) -> None:

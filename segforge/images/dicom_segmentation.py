@@ -9,7 +9,8 @@ import numpy as np
 
 from segforge.compute.files import whole_file
 from segforge.errors import SegForgeError
-from segforge.images.dicom import ordered_slices, require_dicom
+from segforge.images.dicom import companions, ordered_slices
+from segforge.images.dicom_headers import require_dicom
 from segforge.images.image import Array
 
 ENDING = ".dcm"
@@ -36,7 +37,7 @@ def write_segmentation(path: Path, series: Path, labels: Array, structures: Mapp
     dcmread = require_dicom().dcmread
     import highdicom
 
-    sources = [_complete(dcmread(item.path)) for item in ordered_slices(series)]
+    sources = [_complete(dcmread(item.path)) for item in ordered_slices(series, companions(series))]
     masks = np.stack([np.isin(labels, list(values)) for values in structures.values()], axis=-1)
     try:
         segmentation = highdicom.seg.Segmentation(

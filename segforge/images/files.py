@@ -64,10 +64,15 @@ def read_channels(paths: Sequence[Path], *, canonical: bool = False) -> Image:
     for path, image in zip(paths[1:], images[1:], strict=True):
         if difference := geometry_difference(images[0].geometry, image.geometry):
             raise SegForgeError(f"{path} and {paths[0]} are not on one grid: {difference}. Resample one onto the other.")
-    array = np.concatenate([image.array for image in images]).astype(np.float32, order="C", copy=False)
-    if not np.isfinite(array).all():
-        raise SegForgeError(f"{_first_not_finite(paths, images)} holds NaN or infinity. Replace such voxels, for example by 0.")
-    return replace(images[0], array=array)
+    geometry, arrays = images[0].geometry, [image.array for image in images]
+    del images
+    channels = np.empty((sum(map(len, arrays)), *geometry.shape), np.float32)
+    for path, begin in zip(paths, np.cumsum([0, *map(len, arrays)]), strict=False):
+        array = arrays.pop(0)  # one after the other is freed
+        channels[begin : begin + len(array)] = array
+        if not all(np.isfinite(plane).all() for channel in channels[begin : begin + len(array)] for plane in channel):
+            raise SegForgeError(f"{path} holds NaN or infinity. Replace such voxels, for example by 0.")
+    return Image(channels, geometry)
 
 
 def read_labels(path: Path, *, canonical: bool = False) -> Image:
@@ -155,8 +160,3 @@ def _plugin_endings(name: str) -> list[str]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[-200:] or type(error).__name__
-
-
-def _first_not_finite(paths: Sequence[Path], images: Sequence[Image]) -> Path:
-    pairs = zip(paths, images, strict=True)
-    return next(path for path, image in pairs if not np.isfinite(image.array.astype(np.float32)).all())

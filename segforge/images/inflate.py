@@ -36,8 +36,8 @@ def first_bytes(raw: bytes, count: int, path: Path) -> bytes:
         raise SegForgeError(f"{path} is not a gzip file: {error}. Copy or export it again.") from error
 
 
-def inflate(raw: bytes, size: int, path: Path) -> bytes:
-    """At least the first `size` bytes of a stream, after its whole content was inflated and its check sums compared.
+def inflate(raw: bytes, size: int, path: Path) -> bytearray:
+    """The first `size` bytes of a stream, after its whole content was inflated and its check sums compared.
 
     Args:
         raw: gzip (one or several members) or zlib.
@@ -51,7 +51,7 @@ def inflate(raw: bytes, size: int, path: Path) -> bytes:
         raise SegForgeError(
             f"{path} is damaged: its header claims {size} bytes, more than a file of {len(raw)} bytes can hold."
         )
-    pieces, length, rest = [], 0, raw
+    content, length, rest = bytearray(size), 0, raw
     try:
         while rest.strip(b"\0"):
             stream = fast_zlib().decompressobj(31 if rest[:2] == GZIP else 15)
@@ -59,15 +59,15 @@ def inflate(raw: bytes, size: int, path: Path) -> bytes:
                 piece = stream.decompress(rest, _CHUNK)
                 if not piece and not stream.unconsumed_tail and not stream.eof:
                     raise EOFError("it ends too early")
-                if length < size:
-                    pieces.append(piece)
+                used = piece[: max(0, size - length)]
+                content[length : length + len(used)] = used
                 length += len(piece)
                 rest = stream.unconsumed_tail
             rest = stream.unused_data
     except Exception as error:
         raise SegForgeError(f"{path} is truncated or damaged: {error}. Copy or export it again.") from error
     check_length(length, size, path)
-    return b"".join(pieces)
+    return content
 
 
 def check_length(found: int, claimed: int, path: Path) -> None:

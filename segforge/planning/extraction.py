@@ -12,9 +12,9 @@ from segforge.compute.documents import Document
 from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
 from segforge.compute.files import file_hash
 from segforge.compute.sources import Source, are_unchanged
-from segforge.dataset.cases import Case, RawDataset, read_case_classes, read_case_image
-from segforge.dataset.description import DatasetDescription
-from segforge.errors import CasesFailed
+from segforge.dataset.cases import Case, RawDataset
+from segforge.dataset.decoded import CaseReader
+from segforge.errors import CasesFailed, SegForgeError
 from segforge.images.crop import bounding_box, nonzero_mask
 from segforge.images.image import Array
 from segforge.planning.fingerprint import FILE_NAME, Fingerprint, IntensityProperties
@@ -30,20 +30,66 @@ class _CaseFacts:
     spacing: tuple[float, float, float]
     shape_after_crop: tuple[int, int, int]
     relative_size: float
+    class_voxels: tuple[int, ...]
     intensities: list[tuple[Array, Array]]
 
 
+class CaseSize(Document):
+    """What a case will need, beside its shape after cropping.
+
+    Attributes:
+        voxels: Of the whole image.
+        class_voxels: Of each class, the ignore label last.
+    """
+
+    voxels: int
+    class_voxels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A data set's fingerprint, and the sizes of its cases, both in the order of the cases."""
+
+    fingerprint: Fingerprint
+    sizes: tuple[CaseSize, ...]
+
+
 class FingerprintRecord(Document):
-    """What a fingerprint was taken from, beside it as `dataset_fingerprint.sources.json`."""
+    """What a fingerprint was taken from, beside it as `dataset_fingerprint.sources.json`.
+
+    Attributes:
+        version: Version of this schema.
+        description: Hash of `dataset.json`.
+        fingerprint: Hash of the fingerprint.
+        sources: The raw files.
+        cases: What the fingerprint does not say of each case.
+    """
 
     version: Literal[1] = 1
     description: str
     fingerprint: str
     sources: tuple[Source, ...]
+    cases: dict[str, CaseSize]
 
 
-def current_fingerprint(dataset: RawDataset, folder: Path, factory: ExecutorFactory, resources: Resources) -> Fingerprint:
+def current_fingerprint(
+    dataset: RawDataset,
+    folder: Path,
+    factory: ExecutorFactory,
+    resources: Resources,
+    reader: CaseReader | None = None,
+    *,
+    verify: bool = False,
+) -> Measured:
     """The fingerprint in a data set's preprocessed folder, taken anew if raw files or `dataset.json` have changed.
+
+    Args:
+        dataset: The raw data set.
+        folder: Its preprocessed folder.
+        factory: Opens an executor.
+        resources: Its workers.
+        reader: Reads the cases, and may keep them.
+        verify: Whether to read all files and compare their hashes, though their sizes and times are the same.
 
     Raises:
         CasesFailed: If cases could not be read; names each with its reason.
@@ -51,26 +97,30 @@ def current_fingerprint(dataset: RawDataset, folder: Path, factory: ExecutorFact
     path, record_path = folder / FILE_NAME, folder / "dataset_fingerprint.sources.json"
     files = [file for case in dataset.cases for file in case.files]
     description = hashlib.sha256(dataset.description.to_json().encode()).hexdigest()
-    if path.is_file() and record_path.is_file():
-        record = FingerprintRecord.read(record_path)
-        same = record.description == description and record.fingerprint == file_hash(path)
-        if same and are_unchanged(record.sources, files):
-            return Fingerprint.read(path)
-    fingerprint = extract_fingerprint(dataset, factory, resources)
-    fingerprint.write(path)
-    sources = tuple(Source.of(file) for file in files)
-    FingerprintRecord(description=description, fingerprint=file_hash(path), sources=sources).write(record_path)
-    return fingerprint
+    if (record := _read_record(path, record_path)) and record.description == description:
+        names_agree = list(record.cases) == [case.id for case in dataset.cases]
+        if names_agree and are_unchanged(record.sources, files, verify=verify):
+            return Measured(Fingerprint.read(path), tuple(record.cases.values()))
+    measured = measure(dataset, factory, resources, reader)
+    measured.fingerprint.write(path)
+    FingerprintRecord(
+        description=description,
+        fingerprint=file_hash(path),
+        sources=tuple(Source.of(file) for file in files),
+        cases={case.id: size for case, size in zip(dataset.cases, measured.sizes, strict=True)},
+    ).write(record_path)
+    return measured
 
 
-def extract_fingerprint(dataset: RawDataset, factory: ExecutorFactory, resources: Resources) -> Fingerprint:
+def measure(dataset: RawDataset, factory: ExecutorFactory, resources: Resources, reader: CaseReader | None = None) -> Measured:
     """Read every case and gather shapes, spacings and foreground intensities, as METHOD says for nnU-Net's fingerprint.
 
     Raises:
         CasesFailed: If cases could not be read; names each with its reason.
     """
     draws = _DRAWS // len(dataset.cases)
-    tasks = [Task(case.id, _case_facts, (case, dataset.description, draws)) for case in dataset.cases]
+    reader = reader or CaseReader(dataset.description)
+    tasks = [Task(case.id, _case_facts, (case, reader, draws)) for case in dataset.cases]
     outcome = run_all(factory, tasks, resources=resources, description="fingerprint")
     if outcome.failures:
         raise CasesFailed(outcome.reasons)
@@ -83,12 +133,25 @@ def extract_fingerprint(dataset: RawDataset, factory: ExecutorFactory, resources
         "foreground_intensity_properties_per_channel": properties,
         "median_relative_size_after_cropping": float(np.median([case.relative_size for case in facts])),
     }
-    return Fingerprint.parse(content, f"The fingerprint of {dataset.folder}")
+    fingerprint = Fingerprint.parse(content, f"The fingerprint of {dataset.folder}")
+    sizes = tuple(CaseSize(voxels=sum(case.class_voxels), class_voxels=case.class_voxels) for case in facts)
+    return Measured(fingerprint, sizes)
 
 
-def _case_facts(case: Case, description: DatasetDescription, draws: int) -> _CaseFacts:
-    image = read_case_image(case, description)
-    classes = read_case_classes(case, image, description)[0]
+def _read_record(path: Path, record_path: Path) -> FingerprintRecord | None:
+    """What a fingerprint was taken from; None if there is none, or it belongs to another or an older one."""
+    if not (path.is_file() and record_path.is_file()):
+        return None
+    try:
+        record = FingerprintRecord.read(record_path)
+    except SegForgeError:
+        return None
+    return record if record.fingerprint == file_hash(path) else None
+
+
+def _case_facts(case: Case, reader: CaseReader, draws: int) -> _CaseFacts:
+    decoded = reader.read(case)
+    image, classes = decoded.image, decoded.classes[0]
     box = bounding_box(nonzero_mask(image.array))
     foreground = classes[box.slices] > 0
     random = np.random.RandomState(_SEED)  # the same for every case, running on from channel to channel
@@ -97,8 +160,16 @@ def _case_facts(case: Case, description: DatasetDescription, draws: int) -> _Cas
         spacing=image.geometry.spacing,
         shape_after_crop=(z, y, x),
         relative_size=foreground.size / classes.size,
+        class_voxels=tuple(_counts(classes)),
         intensities=[_drawn_values(channel[box.slices][foreground], draws, random) for channel in image.array],
     )
+
+
+def _counts(classes: Array) -> list[int]:
+    """Voxels of each class, slice by slice: counting all at once would take eight bytes for each."""
+    length = int(classes.max()) + 1
+    counts = np.sum([np.bincount(plane.reshape(-1), minlength=length) for plane in classes], axis=0)
+    return [int(count) for count in counts]
 
 
 def _drawn_values(values: Array, draws: int, random: np.random.RandomState) -> tuple[Array, Array]:

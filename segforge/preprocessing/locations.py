@@ -1,5 +1,7 @@
 """Voxels of each structure, drawn once, around which training patches are centred."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,13 +30,22 @@ def draw_locations(classes: Array, labels: LabelScheme) -> dict[str, npt.NDArray
         By key of the structure, or `ANNOTATED`, voxels `(k, 3)`.
     """
     random = np.random.RandomState(_SEED)
-    members = {target.key: np.isin(classes, target.classes) for target in labels.targets}
-    if labels.ignore_class is not None:
-        members[ANNOTATED] = classes != labels.ignore_class
     locations = {}
-    for key, member in members.items():
-        voxels = np.argwhere(member).astype(np.int32)
+    for key, member in _members(classes, labels):
+        voxels = np.flatnonzero(member)
         if count := len(voxels):
-            chosen = random.choice(count, max(min(_MOST, count), int(np.ceil(_SHARE * count))), replace=False)
-            locations[key] = voxels[chosen]
+            chosen = voxels[random.choice(count, location_count(count), replace=False)]
+            locations[key] = np.stack(np.unravel_index(chosen, classes.shape), axis=1).astype(np.int32)
     return locations
+
+
+def location_count(voxels: int) -> int:
+    """How many of a structure's voxels are drawn."""
+    return max(min(_MOST, voxels), math.ceil(_SHARE * voxels))
+
+
+def _members(classes: Array, labels: LabelScheme) -> Iterator[tuple[str, Array]]:
+    for target in labels.targets:
+        yield target.key, np.isin(classes, target.classes)
+    if labels.ignore_class is not None:
+        yield ANNOTATED, classes != labels.ignore_class

@@ -19,7 +19,9 @@ from segforge.preprocessing.axis_maps import NEAREST, AxisMap
 Array = npt.NDArray[Any]
 Shape = tuple[int, int, int]
 
-_SLAB_BYTES = 1 << 25
+SLAB_BYTES = 1 << 25
+"""Most bytes of what is made of a volume at once on the way."""
+
 _TIE = 1e-9  # scores of labels that are equal by symmetry differ by rounding
 
 
@@ -107,7 +109,7 @@ class Resampling:
     def _slabs(self, bytes_per_voxel: int) -> Iterator[slice]:
         """Rows of the first new axis, as many as keep what is made on the way small."""
         (_, y, x), (depth, new_y, new_x) = self.shape, self.new_shape
-        rows = max(1, _SLAB_BYTES // (bytes_per_voxel * max(y * x, new_y * x, new_y * new_x)))
+        rows = max(1, SLAB_BYTES // (bytes_per_voxel * max(y * x, new_y * x, new_y * new_x)))
         for begin in range(0, depth, rows):
             yield slice(begin, min(begin + rows, depth))
 

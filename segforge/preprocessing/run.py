@@ -1,20 +1,56 @@
 """Preprocesses a whole data set: only what is missing or changed, in parallel, each case read once."""
 
 import logging
+import shutil
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
+from segforge.compute.executors import ExecutorFactory, Outcome, Resources, Task, run_all
 from segforge.compute.files import make_folder
-from segforge.dataset.cases import Case, RawDataset, read_case_classes, read_case_image
-from segforge.dataset.description import DatasetDescription
+from segforge.compute.memory import GIGABYTE, workers_within
+from segforge.dataset.cases import Case, RawDataset
+from segforge.dataset.decoded import CaseReader
 from segforge.errors import CasesFailed, SegForgeError
+from segforge.planning.extraction import Measured
 from segforge.planning.plans import Configuration, Plans
+from segforge.preprocessing.forecast import CaseForecast, forecast_cases
 from segforge.preprocessing.preprocessor import Preprocessor
 from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.store import CaseStore
 
 log = logging.getLogger(__name__)
+
+_PILOT = 0.1
+"""Share of the work that is done before the time for the rest is told."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is to be preprocessed, and by whom.
+
+    Attributes:
+        dataset: The raw data set.
+        measured: Its fingerprint and the sizes of its cases.
+        plans: The plans.
+        configurations: Names of the configurations.
+        folder: The data set's preprocessed folder.
+        factory: Opens an executor.
+        resources: The most workers it may have.
+        memory: Bytes that all of them may take together.
+        verify: Whether raw files and results are compared by hash even where size and time are the same.
+    """
+
+    dataset: RawDataset
+    measured: Measured
+    plans: Plans
+    configurations: Sequence[str]
+    folder: Path
+    factory: ExecutorFactory
+    resources: Resources
+    memory: int
+    verify: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,55 +61,86 @@ class _Output:
     store: CaseStore
 
 
-def preprocess_dataset(
-    dataset: RawDataset,
-    plans: Plans,
-    configurations: list[str],
-    folder: Path,
-    factory: ExecutorFactory,
-    resources: Resources,
-) -> int:
-    """Bring the data folders of some configurations up to date.
+def preprocess_dataset(job: Preprocessing, reader: CaseReader | None = None) -> int:
+    """Bring the data folders of some configurations up to date; says before what it needs.
 
     Args:
-        dataset: The raw data set.
-        plans: The plans.
-        configurations: Names of the configurations.
-        folder: The data set's preprocessed folder.
-        factory: Opens an executor.
-        resources: Its workers.
+        job: What to do.
+        reader: Reads the cases; it may have some in memory.
 
     Returns:
         Number of cases that had to be preprocessed.
 
     Raises:
         CasesFailed: If some cases failed; names each with its reason. The others are done.
+        SegForgeError: If there is not enough room on the disk.
     """
-    chosen = {plans.configuration(name).data: plans.configuration(name) for name in configurations}
+    description, reader = job.dataset.description, reader or CaseReader(job.dataset.description)
+    chosen = {item.data: item for item in map(job.plans.configuration, job.configurations)}
     outputs = [
-        _Output(item, CaseStore(folder / data, recipe(plans, item, dataset.description))) for data, item in chosen.items()
+        _Output(item, CaseStore(job.folder / data, recipe(job.plans, item, description))) for data, item in chosen.items()
     ]
-    tasks = []
     for output in outputs:
-        _tidy(output.store, dataset)
-    for case in dataset.cases:
-        due = [output for output in outputs if not output.store.is_current(case.id, case.files)]
-        if due:
-            tasks.append(Task(case.id, _preprocess_case, (case, dataset.description, plans, due)))
-    if len(tasks) < len(dataset.cases):
-        log.info("%d of %d cases are preprocessed already.", len(dataset.cases) - len(tasks), len(dataset.cases))
-    outcome = run_all(factory, tasks, resources=resources, description="preprocessing")
-    if outcome.failures:
-        raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} cases failed, the others are done:\n{outcome.reasons}")
+        _tidy(output.store, job.dataset)
+    items = list(chosen.values())
+    forecasts = dict(
+        zip(
+            [case.id for case in job.dataset.cases],
+            forecast_cases(job.measured, job.plans, items, description.label_scheme),
+            strict=True,
+        )
+    )
+    tasks = _tasks(job, outputs, reader)
+    if len(tasks) < len(job.dataset.cases):
+        log.info("%d of %d cases are preprocessed already.", len(job.dataset.cases) - len(tasks), len(job.dataset.cases))
+    if tasks:
+        outcome = _run(job, tasks, forecasts)
+        if outcome.failures:
+            raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} cases failed, the others are done:\n{outcome.reasons}")
     return len(tasks)
 
 
-def _preprocess_case(case: Case, description: DatasetDescription, plans: Plans, outputs: list[_Output]) -> None:
-    image = read_case_image(case, description)
-    classes = read_case_classes(case, image, description)
+def _tasks(job: Preprocessing, outputs: Sequence[_Output], reader: CaseReader) -> list[Task[None]]:
+    """What is due, a case each."""
+    tasks = []
+    for case in job.dataset.cases:
+        due = [output for output in outputs if not output.store.is_current(case.id, case.files, verify=job.verify)]
+        if due:
+            tasks.append(Task(case.id, _preprocess_case, (case, reader, job.dataset, job.plans, due)))
+    return tasks
+
+
+def _run(job: Preprocessing, tasks: Sequence[Task[None]], forecasts: dict[str, CaseForecast]) -> Outcome[None]:
+    """Run the tasks, a tenth of the work first, which tells how long the rest takes."""
+    due = [forecasts[task.name] for task in tasks]
+    disk, largest = sum(item.disk for item in due), max(item.memory for item in due)
+    resources = workers_within(job.resources, job.memory, largest)
+    _check_room(job.folder, disk)
+    log.info(
+        "Preprocessing %d cases: %s on disk, about %s of memory for %d at once.",
+        len(tasks), _size(disk), _size(largest * min(resources.workers, len(tasks))), min(resources.workers, len(tasks)),
+    )  # fmt: skip
+    total, pilot, done = sum(item.work for item in due), list[Task[None]](), 0
+    for task in tasks:
+        if done >= _PILOT * total:
+            break
+        pilot.append(task)
+        done += forecasts[task.name].work
+    begin = time.monotonic()
+    outcome = run_all(job.factory, pilot, resources=resources, description="preprocessing")
+    seconds = (time.monotonic() - begin) * (total - done) / done
+    if seconds > 1:
+        log.info("The rest takes about %s.", _duration(seconds))
+    rest = run_all(job.factory, tasks[len(pilot) :], resources=resources, description="preprocessing")
+    return Outcome(outcome.results | rest.results, outcome.failures | rest.failures)
+
+
+def _preprocess_case(case: Case, reader: CaseReader, dataset: RawDataset, plans: Plans, outputs: list[_Output]) -> None:
+    decoded = reader.take(case)
     for output in outputs:
         try:
-            preprocessed = Preprocessor(plans, output.configuration, description.label_scheme)(image, classes)
+            preprocess = Preprocessor(plans, output.configuration, dataset.description.label_scheme)
+            preprocessed = preprocess(decoded.image, decoded.classes)
         except SegForgeError as error:
             raise SegForgeError(f"{case.images[0]} {error}") from error
         output.store.write(case.id, preprocessed, case.files)
@@ -84,3 +151,21 @@ def _tidy(store: CaseStore, dataset: RawDataset) -> None:
     make_folder(store.folder)
     for case in set(store.cases()) - {case.id for case in dataset.cases}:
         store.remove(case)
+
+
+def _check_room(folder: Path, disk: int) -> None:
+    make_folder(folder)
+    free = shutil.disk_usage(folder).free
+    if disk > free:
+        raise SegForgeError(
+            f"{folder} needs {_size(disk)} for the preprocessed cases, {_size(free)} are free. Make room, preprocess fewer "
+            "configurations (-c), or plan with --dtype float16."
+        )
+
+
+def _size(number: int) -> str:
+    return f"{number / GIGABYTE:.2f} GB" if number >= GIGABYTE / 10 else f"{number / 1e6:.0f} MB"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -57,14 +57,21 @@ class CaseStore:
         """Ids of the cases that are there, sorted."""
         return sorted(path.stem for path in self.folder.glob("*.json") if self._part(path.stem, ".npy").is_file())
 
-    def is_current(self, case: str, sources: Iterable[Path]) -> bool:
-        """Whether the case is complete and would come out the same from these files."""
+    def is_current(self, case: str, sources: Iterable[Path], *, verify: bool = False) -> bool:
+        """Whether the case is complete and would come out the same from these files.
+
+        Args:
+            case: Its id.
+            sources: Its raw files.
+            verify: Whether to compare all files by hash, though their sizes and times say that they are the same.
+        """
         try:
             record = CaseRecord.read(self.record(case))
         except SegForgeError:
             return False
-        complete = all(self._has_size(case, part, record.seals.get(part)) for part in _PARTS)
-        return complete and record.recipe == self._recipe and are_unchanged(record.sources, sources)
+        is_whole = self._is_intact if verify else self._has_size
+        complete = all(is_whole(case, part, record.seals.get(part)) for part in _PARTS)
+        return complete and record.recipe == self._recipe and are_unchanged(record.sources, sources, verify=verify)
 
     def write(self, case: str, preprocessed: PreprocessedCase, sources: Iterable[Path]) -> None:
         """Write a case; it counts only once all of it is there."""
@@ -103,7 +110,7 @@ class CaseStore:
                 "Run segforge plan again with the same options, without --no-preprocess."
             )
         for part in _PARTS if verify else ():
-            if not self._has_size(case, part, record.seals.get(part)) or _seal(self._part(case, part)) != record.seals[part]:
+            if not self._is_intact(case, part, record.seals.get(part)):
                 damaged = self._part(case, part)
                 raise SegForgeError(f"{damaged} is damaged or missing. Remove {path} and run segforge plan again.")
         with np.load(self._part(case, "_locations.npz"), allow_pickle=False) as file:
@@ -130,6 +137,9 @@ class CaseStore:
     def _has_size(self, case: str, part: str, seal: Seal | None) -> bool:
         path = self._part(case, part)
         return seal is not None and path.is_file() and path.stat().st_size == seal.size
+
+    def _is_intact(self, case: str, part: str, seal: Seal | None) -> bool:
+        return self._has_size(case, part, seal) and _seal(self._part(case, part)) == seal
 
 
 class MappedCases(Mapping[str, PreprocessedCase]):

@@ -10,7 +10,7 @@ import pytest
 from segforge.compute.documents import read_json
 from segforge.compute.executors import Resources, threads
 from segforge.dataset.cases import RawDataset, open_dataset, read_case_classes, read_case_image
-from segforge.planning.extraction import extract_fingerprint
+from segforge.planning.extraction import measure
 from segforge.preprocessing.preprocessor import Preprocessor
 from segforge.sharing.nnunet_plans import plans_from_nnunet
 
@@ -35,7 +35,7 @@ def reference(request: pytest.FixtureRequest) -> Reference:
 
 def test_fingerprints_agree(reference: Reference) -> None:
     theirs = read_json(reference.folder / "dataset_fingerprint.json")
-    ours = extract_fingerprint(reference.dataset, threads, Resources(2))
+    ours = measure(reference.dataset, threads, Resources(2)).fingerprint
     assert [list(spacing) for spacing in ours.spacings] == theirs["spacings"]
     assert [list(shape) for shape in ours.shapes_after_crop] == theirs["shapes_after_crop"]
     assert ours.median_relative_size_after_cropping == theirs["median_relative_size_after_cropping"]

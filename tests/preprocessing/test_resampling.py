@@ -75,7 +75,7 @@ def test_overshoot_is_clipped_to_the_range_of_the_channel_not_of_all() -> None:
 
 
 def test_slabs_of_logits_are_together_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segforge.preprocessing.resampling._SLAB_BYTES", 2500)
+    monkeypatch.setattr("segforge.preprocessing.resampling.SLAB_BYTES", 2500)
     logits = np.random.default_rng(0).normal(size=(3, 7, 9, 8)).astype(np.float32)
     slabs = list(Resampling((7, 9, 8), (12, 6, 11), None).logits(logits, 1))
     assert len(slabs) > 3

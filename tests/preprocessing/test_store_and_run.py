@@ -1,4 +1,5 @@
 import gc
+import math
 import os
 import weakref
 from pathlib import Path
@@ -12,17 +13,38 @@ from segforge.dataset import phantom as phantoms
 from segforge.dataset.cases import RawDataset, open_dataset
 from segforge.dataset.description import DatasetDescription
 from segforge.errors import CasesFailed, SegForgeError
+from segforge.planning.extraction import CaseSize, Measured
+from segforge.planning.fingerprint import Fingerprint
 from segforge.planning.plans import Plans
 from segforge.preprocessing.recipe import recipe
-from segforge.preprocessing.run import preprocess_dataset
+from segforge.preprocessing.run import Preprocessing, preprocess_dataset
 from segforge.preprocessing.store import CaseStore, MappedCases
 
 DESCRIPTION = DatasetDescription(channel_names={"0": "MRI"}, labels={**phantoms.LABELS}, num_training=3, file_ending=".nii.gz")
 PLANS = plans_for((2.0, 1.5, 1.5))
 
 
-def preprocess(dataset: RawDataset, folder: Path, plans: Plans = PLANS, factory=inline) -> int:
-    return preprocess_dataset(dataset, plans, list(plans.configurations), folder, factory, Resources(2))
+SHAPE = (24, 32, 32)
+
+
+def measured(cases: int) -> Measured:
+    """The measures of as many cases, so that data sets with a broken one have some too."""
+    content = {
+        "spacings": [(2.0, 1.0, 1.0)] * cases,
+        "shapes_after_crop": [SHAPE] * cases,
+        "foreground_intensity_properties_per_channel": {},
+        "median_relative_size_after_cropping": 1.0,
+    }
+    sizes = CaseSize(voxels=math.prod(SHAPE), class_voxels=(20000, 1000, 1000))
+    return Measured(Fingerprint.parse(content, "test"), (sizes,) * cases)
+
+
+def preprocess(dataset: RawDataset, folder: Path, plans: Plans = PLANS, factory=inline, *, verify: bool = False) -> int:
+    folder.mkdir(exist_ok=True)
+    facts, names = measured(len(dataset.cases)), list(plans.configurations)
+    return preprocess_dataset(
+        Preprocessing(dataset, facts, plans, names, folder, factory, Resources(2), memory=10**9, verify=verify)
+    )
 
 
 def store(folder: Path, plans: Plans = PLANS) -> CaseStore:
