@@ -11,6 +11,7 @@ __all__ = [
     "Work",
     "apply_postprocessing",
     "clean",
+    "convert_dicom",
     "convert_images",
     "convert_msd",
     "convert_nnunet_v1",
@@ -29,7 +30,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from segforge.api.cleaning import clean
-    from segforge.api.conversion import convert_images, convert_msd, convert_nnunet_v1, describe
+    from segforge.api.conversion import convert_dicom, convert_images, convert_msd, convert_nnunet_v1, describe
     from segforge.api.dataset import split, verify
     from segforge.api.evaluation import evaluate
     from segforge.api.planning import Work, plan, preprocess
@@ -44,6 +45,7 @@ _PLACES = {
     "Work": "segforge.api.planning",
     "apply_postprocessing": "segforge.api.postprocessing",
     "clean": "segforge.api.cleaning",
+    "convert_dicom": "segforge.api.conversion",
     "convert_images": "segforge.api.conversion",
     "convert_msd": "segforge.api.conversion",
     "convert_nnunet_v1": "segforge.api.conversion",

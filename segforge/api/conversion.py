@@ -10,6 +10,7 @@ from segforge.compute.executors import executor_for
 from segforge.dataset.cases import RawDataset, open_dataset
 from segforge.dataset.conversion.choosing import Wishes
 from segforge.dataset.conversion.describing import Names
+from segforge.dataset.conversion.dicom import convert_studies
 from segforge.dataset.conversion.existing import describe_folder
 from segforge.dataset.conversion.msd import convert_decathlon
 from segforge.dataset.conversion.nnunet_v1 import convert_old_nnunet
@@ -17,8 +18,9 @@ from segforge.dataset.conversion.pair_list import read_pairs
 from segforge.dataset.conversion.pairing import Templates, pair_folders
 from segforge.dataset.conversion.pictures import convert_pictures
 from segforge.dataset.conversion.source import without_unlabelled
+from segforge.dataset.conversion.studies import find_series
 from segforge.dataset.conversion.task import number_and_name
-from segforge.dataset.description import DatasetDescription
+from segforge.dataset.description import FILE_NAME, DatasetDescription
 from segforge.errors import SegForgeError
 from segforge.workspace import find_workspace
 
@@ -121,6 +123,46 @@ def convert_nnunet_v1(
     folder = _task_folder(Path(source), dataset, name, workspace)
     convert_old_nnunet(Path(source), folder, *executor_for(workers), test=test)
     return open_dataset(folder)
+
+
+def convert_dicom(
+    source: Path | str,
+    *,
+    dataset: int,
+    name: str | None = None,
+    modality: str | None = None,
+    test: bool = True,
+    channel_names: Sequence[str] | None = None,
+    label_names: Sequence[str] | None = None,
+    workers: int | None = None,
+    workspace: Path | None = None,
+) -> RawDataset | None:
+    """Make a raw data set of DICOM series and the segmentations (SEG) that refer to them; the source stays as it is.
+
+    Args:
+        source: The folder in which the series lie, at any depth.
+        dataset: Number of the new data set.
+        name: Its name; None takes the folder's.
+        modality: The modality to take, `CT` for example; None takes all, if they are of one.
+        test: Whether to take series without a segmentation as test cases.
+        channel_names: The name of the channel, which chooses its normalization; None takes the modality.
+        label_names: Names of the label values above 0, in order; or `name=value`; None takes the labels of the segments.
+        workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        workspace: The workspace folder; None finds it.
+
+    Returns:
+        The data set; None if no series has a segmentation, so that there are test cases alone.
+
+    Raises:
+        SegForgeError: If there is no series, the series are of several modalities, or the number is taken.
+        CasesFailed: If cases failed; names each. The others are done.
+    """
+    place = Path(source).resolve()
+    folder = find_workspace(workspace).new_raw_folder(dataset, name or _name_of([place]))
+    studies = find_series(place, *executor_for(workers), modality=modality, test=test)
+    names = _names(channel_names, label_names)
+    convert_studies(place, folder, studies, names, *executor_for(workers))
+    return open_dataset(folder) if (folder / FILE_NAME).is_file() else None
 
 
 def describe(

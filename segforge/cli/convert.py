@@ -21,6 +21,13 @@ Files belong together if their names are the same, if the label map's continues 
 differ only in what all images or all label maps share (img_1, mask_1).
 """
 
+_DICOM = """\
+Make a data set of DICOM series, which may lie in folders at any depth: each becomes a case, and the segmentations (SEG) that
+refer to it its label map. Series without one become test cases.
+
+  segforge convert dicom STUDIES -d 12 --name Lung
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a verb for each kind of source."""
@@ -30,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_images(images)
     images.set_defaults(convert=_images)
+    dicom = kinds.add_parser("dicom", help="DICOM series and segmentations", description=_DICOM, formatter_class=HelpFormatter)
+    _add_dicom(dicom)
+    dicom.set_defaults(convert=_dicom)
     for name, summary, convert in (
         ("msd", "a task of the Medical Segmentation Decathlon", _msd),
         ("nnunet-v1", "a task of nnU-Net v1", _nnunet_v1),
@@ -44,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Convert, and name the next commands."""
-    dataset: RawDataset = options.convert(options)
+    dataset: RawDataset | None = options.convert(options)
+    if dataset is None:
+        print("Next: draw label maps, put both into imagesTr and labelsTr, then segforge describe")
+        return
     number = int(dataset.folder.name.removeprefix("Dataset").partition("_")[0])
     print(f"Next: segforge verify -d {number}, then segforge plan -d {number}")
 
@@ -71,6 +84,15 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--spacing", type=float, nargs=3, metavar="MM", help="z y x, voxel size of stacks (default: 1 1 1)")
     group.add_argument("--threshold", type=float, metavar="T", help="label values above T become 1 (default: as they are)")
     add_names(group)
+
+
+def _add_dicom(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="SRC", help="folder in which the series lie")
+    parser.add_argument("-d", "--dataset", required=True, type=_number, metavar="N", help="number of the new data set")
+    parser.add_argument("--name", metavar="NAME", help="its name (default: the folder's)")
+    parser.add_argument("--modality", metavar="M", help="take series of this modality alone, CT for example (default: all)")
+    parser.add_argument("--no-test", action="store_true", help="leave series without a segmentation (default: take them too)")
+    add_names(parser, channels="the modality", labels="as the segments are called")
 
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +123,18 @@ def _images(options: argparse.Namespace) -> "RawDataset":
         label_names=options.label_names,
         workers=options.np,
         workspace=path_or_none(options.workspace),
+    )
+
+
+def _dicom(options: argparse.Namespace) -> "RawDataset | None":
+    from segforge.api.conversion import convert_dicom
+
+    return convert_dicom(
+        options.source,
+        modality=options.modality,
+        channel_names=options.channel_names,
+        label_names=options.label_names,
+        **_task_options(options),
     )
 
 

@@ -75,19 +75,21 @@ def add_dataset(parser: argparse._ActionsContainer, *, required: bool, default: 
     )
 
 
-def add_names(parser: argparse._ActionsContainer) -> None:
-    """Add `--channel-names` and `--label-names`."""
+def add_names(
+    parser: argparse._ActionsContainer, *, channels: str = "colours, or by number", labels: str = "label_VALUE"
+) -> None:
+    """Add `--channel-names` and `--label-names`, with what names are by default."""
     parser.add_argument(
         "--channel-names",
         nargs="+",
         metavar="NAME",
-        help="names of the channels; CT chooses its normalization (default: colours, or by number)",
+        help=f"names of the channels; CT chooses its normalization (default: {channels})",
     )
     parser.add_argument(
         "--label-names",
         nargs="+",
         metavar="NAME",
-        help="names of the label values above 0 in order, or name=value (default: label_VALUE)",
+        help=f"names of the label values above 0 in order, or name=value (default: {labels})",
     )
 
 

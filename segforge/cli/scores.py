@@ -40,8 +40,8 @@ def _means(summary: "Summary", metrics: Sequence[str]) -> list[Sequence[str]]:
     is_averaged = len(summary.labels) > 1
     rows: list[Sequence[str]] = [("mean", *(summary.labels[key] for key in shown), *(["of all"] if is_averaged else []))]
     for metric in metrics:
-        numbers = [summary.mean[key][metric] for key in shown]
-        rows.append((metric, *map(_number, [*numbers, *([summary.foreground_mean[metric]] if is_averaged else [])])))
+        cells = [_mean(summary.mean[key][metric], summary.median.get(key, {}).get(metric, math.nan)) for key in shown]
+        rows.append((metric, *cells, *([_number(summary.foreground_mean[metric])] if is_averaged else [])))
     return rows
 
 
@@ -70,6 +70,11 @@ def _further_metrics(summary: "Summary") -> list[str]:
 
 def _limits(interval: tuple[float, float] | None) -> str:
     return "-" if interval is None or math.isnan(interval[0]) else f"{interval[0]:.4f} - {interval[1]:.4f}"
+
+
+def _mean(mean: float, median: float) -> str:
+    """A mean; where a single case makes it infinite the median beside it."""
+    return f"{_number(mean)}, median {_number(median)}" if math.isinf(mean) else _number(mean)
 
 
 def _number(value: float) -> str:

@@ -1,19 +1,22 @@
 """Overlap of two label maps: counts of voxels, Dice and IoU."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict, Field
 
-from segforge.compute.documents import Document, NanFloat
+from segforge.compute.documents import Document
 from segforge.dataset.labels import LabelScheme, Target
+from segforge.evaluation.score import Score
 
 Array = npt.NDArray[Any]
 
 
 class Overlap(Document):
-    """Agreement of one structure in one case, with nnU-Net's names.
+    """Agreement of one structure in one case, with nnU-Net's names; further scores stand beside them under their own.
 
     Attributes:
         Dice: 2 TP / (2 TP + FP + FN); NaN if the structure is in neither map.
@@ -26,14 +29,26 @@ class Overlap(Document):
         n_ref: Voxels in the reference.
     """
 
-    Dice: NanFloat
-    IoU: NanFloat
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, Score] = Field(init=False)
+
+    Dice: Score
+    IoU: Score
     TP: int
     FP: int
     FN: int
     TN: int
     n_pred: int
     n_ref: int
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """All numbers by name, nnU-Net's first."""
+        return self.model_dump()
+
+    def with_scores(self, further: Mapping[str, float]) -> "Overlap":
+        """The same with further scores."""
+        return Overlap.model_validate(self.scores | dict(further))
 
 
 def overlap_of_case(reference: Array, prediction: Array, labels: LabelScheme) -> dict[str, Overlap]:
@@ -47,10 +62,11 @@ def overlap_of_case(reference: Array, prediction: Array, labels: LabelScheme) ->
     if labels.ignore_class is not None:
         annotated = reference != labels.ignore_class
         reference, prediction = reference[annotated], prediction[annotated]
-    return {target.key: _overlap(_member(reference, target), _member(prediction, target)) for target in labels.targets}
+    return {target.key: _overlap(member(reference, target), member(prediction, target)) for target in labels.targets}
 
 
-def _member(classes: Array, target: Target) -> npt.NDArray[np.bool_]:
+def member(classes: Array, target: Target) -> npt.NDArray[np.bool_]:
+    """Which voxels of a class map belong to a structure."""
     return np.isin(classes, target.classes)
 
 

@@ -1,4 +1,4 @@
-"""`summary.json`: the metrics of every case and their means, with nnU-Net's keys; and the same as a table."""
+"""`summary.json`: the metrics of every case and their means, with nnU-Net's keys."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,19 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from segforge.compute.documents import Document, NanFloat
+from segforge.compute.documents import Document
 from segforge.dataset.labels import LabelScheme
+from segforge.evaluation.intervals import percentile_interval, resampled_means
 from segforge.evaluation.overlap import Overlap
+from segforge.evaluation.score import Score
+from segforge.images.files import ending_of
 
 SUMMARY = "summary.json"
-MEAN_KEYS = tuple(Overlap.model_fields)
+
+_COUNTS = ("TP", "FP", "FN", "TN", "n_pred", "n_ref")
+"""Their mean is kept for nnU-Net's readers; how it is spread says nothing."""
+
+Interval = tuple[Score, Score]
 
 
 class CaseMetrics(Document):
@@ -22,6 +29,12 @@ class CaseMetrics(Document):
     prediction_file: str
     reference_file: str
     metrics: dict[str, Overlap]
+
+    @property
+    def case(self) -> str:
+        """Name of the case."""
+        path = Path(self.reference_file)
+        return path.name[: len(path.name) - len(ending_of(path) or "")]
 
 
 class Summary(Document):
@@ -33,14 +46,20 @@ class Summary(Document):
         metric_per_case: One entry per case.
         mean: By key of the structure, each metric's mean over the cases that have it.
         foreground_mean: Plain mean of those over the structures.
+        median: As `mean`, without counts of voxels.
+        interval: Bootstrap 95 % interval of each mean, likewise.
+        foreground_interval: The same of each foreground mean.
         made_from: Hashes of what the predictions were made from, by file name; empty if that is not known.
     """
 
     version: Literal[1] = 1
     labels: dict[str, str]
     metric_per_case: tuple[CaseMetrics, ...]
-    mean: dict[str, dict[str, NanFloat]]
-    foreground_mean: dict[str, NanFloat]
+    mean: dict[str, dict[str, Score]]
+    foreground_mean: dict[str, Score]
+    median: dict[str, dict[str, Score]] = Field(default_factory=dict)
+    interval: dict[str, dict[str, Interval]] = Field(default_factory=dict)
+    foreground_interval: dict[str, Interval] = Field(default_factory=dict)
     made_from: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -50,49 +69,49 @@ class Summary(Document):
 
 
 def summarize(cases: Sequence[CaseMetrics], labels: LabelScheme, made_from: Mapping[str, str] | None = None) -> Summary:
-    """Means over cases, and over structures (METHOD, section 7)."""
-    mean = {
-        target.key: {name: _mean_of([getattr(case.metrics[target.key], name) for case in cases]) for name in MEAN_KEYS}
-        for target in labels.targets
-    }
-    foreground = {name: float(np.mean([values[name] for values in mean.values()])) for name in MEAN_KEYS}
+    """Means over cases, and over structures (METHOD, section 7), of the metrics that all cases have."""
+    keys = [target.key for target in labels.targets]
+    scored = [{key: case.metrics[key].scores for key in keys} for case in cases]
+    names = [name for name in scored[0][keys[0]] if all(name in case[key] for case in scored for key in keys)]
+    scores = {key: {name: [case[key][name] for case in scored] for name in names} for key in keys}
+    mean = {key: {name: mean_of(values) for name, values in scores[key].items()} for key in keys}
+    interval, foreground_interval = _intervals(scores, [name for name in names if name not in _COUNTS])
     return Summary(
         labels={target.key: target.name for target in labels.targets},
         metric_per_case=tuple(cases),
         mean=mean,
-        foreground_mean=foreground,
+        foreground_mean={name: float(np.mean([values[name] for values in mean.values()])) for name in names},
+        median={key: {name: _median_of(scores[key][name]) for name in values} for key, values in interval.items()},
+        interval=interval,
+        foreground_interval=foreground_interval,
         made_from=dict(made_from or {}),
     )
 
 
-def table(summary: Summary) -> str:
-    """Dice and IoU of each case, the worst first, and their means, in aligned text."""
-    keys, names = list(summary.labels), list(summary.labels.values())
-    width = max(12, *(len(name) + 2 for name in names))
-    cases = sorted(summary.metric_per_case, key=_worst_dice)
-    first = max(len("mean"), *(len(_case_name(case)) for case in cases))
-    lines = [" " * first + "".join(f"{name:>{width}}" for name in names), "Dice".ljust(first)]
-    lines += [_row(_case_name(case), [case.metrics[key].Dice for key in keys], first, width) for case in cases]
-    lines.append("-" * (first + width * len(names)))
-    lines.append(_row("mean Dice", [summary.mean[key]["Dice"] for key in keys], first, width))
-    lines.append(_row("mean IoU", [summary.mean[key]["IoU"] for key in keys], first, width))
-    lines.append(f"Mean foreground Dice {summary.dice:.4f} over {len(cases)} cases.")
-    return "\n".join(lines)
-
-
-def _row(name: str, values: Sequence[float], first: int, width: int) -> str:
-    return name.ljust(first) + "".join(f"{'-' if math.isnan(value) else format(value, '.4f'):>{width}}" for value in values)
-
-
-def _case_name(case: CaseMetrics) -> str:
-    return Path(case.reference_file).name.split(".")[0]
-
-
-def _worst_dice(case: CaseMetrics) -> float:
-    values = [overlap.Dice for overlap in case.metrics.values() if not math.isnan(overlap.Dice)]
-    return min(values, default=math.inf)
-
-
-def _mean_of(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
+def mean_of(values: Sequence[float]) -> float:
+    """Mean of the values that are not NaN; NaN if there is none."""
+    known = _known(values)
     return float(np.mean(known)) if known else math.nan
+
+
+def _median_of(values: Sequence[float]) -> float:
+    known = _known(values)
+    return float(np.median(known)) if known else math.nan
+
+
+def _known(values: Sequence[float]) -> list[float]:
+    return [value for value in values if not math.isnan(value)]
+
+
+def _intervals(
+    scores: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str]
+) -> tuple[dict[str, dict[str, Interval]], dict[str, Interval]]:
+    """The interval of each mean by structure and metric, and of each foreground mean by metric."""
+    table = np.array([[scores[key][name] for name in names] for key in scores], float)
+    means = resampled_means(np.moveaxis(table, -1, 0))
+    low, high = (limit.tolist() for limit in percentile_interval(means))
+    foreground_low, foreground_high = (limit.tolist() for limit in percentile_interval(means.mean(1)))
+    return (
+        {key: dict(zip(names, zip(low[row], high[row], strict=True), strict=True)) for row, key in enumerate(scores)},
+        dict(zip(names, zip(foreground_low, foreground_high, strict=True), strict=True)),
+    )

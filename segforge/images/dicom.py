@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segforge.errors import SegForgeError
-from segforge.images.dicom_headers import dicom_files, is_image, read_header, require_dicom
+from segforge.images.dicom_headers import dicom_files, is_image, read_header, read_whole
 from segforge.images.image import Array, Geometry, Image, checked
 
 _PLANE_THICKNESS = 999
@@ -109,7 +109,10 @@ def _may_be_image(file: Path) -> bool:
 
 
 def _check_alike(folder: Path, images: Sequence[tuple[Path, Any]]) -> None:
-    """One series, one frame per file, and one orientation, size and pixel size for all."""
+    """Whole headers, one series, one frame per file, and one orientation, size and pixel size for all."""
+    for path, header in images:
+        if not (header.get("Rows") and header.get("Columns")):
+            raise SegForgeError(f"{path} is truncated: its header ends before the size of its image. Copy or export it again.")
     series = Counter((header.get("SeriesDescription", "unnamed"), header.get("SeriesInstanceUID")) for _, header in images)
     if len(series) > 1:
         found = "; ".join(f"{name} ({uid}): {count} files" for (name, uid), count in series.items())
@@ -190,24 +193,10 @@ def _values(path: Path, header: Any) -> Array:
     """A slice `(C, Y, X)` with its rescale slope and intercept applied."""
     import SimpleITK as sitk
 
-    _check_pixels(path)
+    read_whole(path)
     image = sitk.ReadImage(str(path))
     values = np.asarray(sitk.GetArrayFromImage(image)).reshape(header.Rows, header.Columns, -1)
     return values.transpose(2, 0, 1)
-
-
-def _check_pixels(path: Path) -> None:
-    """Compare the length of uncompressed pixels with what the header claims."""
-    dataset = require_dicom().dcmread(path)
-    pixels = dataset.get("PixelData")
-    if pixels is None:
-        raise SegForgeError(f"{path} has no pixels. Copy or export it again.")
-    if not dataset.file_meta.TransferSyntaxUID.is_compressed:
-        claimed = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * dataset.BitsAllocated // 8
-        if len(pixels) < claimed:
-            raise SegForgeError(
-                f"{path} is truncated: its header claims {claimed} bytes of pixels, it has {len(pixels)}. Copy it again."
-            )
 
 
 def _geometry(slices: Sequence[_Slice], shape: tuple[int, ...]) -> Geometry:

@@ -10,7 +10,7 @@ from segforge.images.dicom_headers import dicom_files, is_image, read_header, re
 
 Kind = Literal["image", "localizer", "segmentation", "contours", "other", "damaged"]
 
-_KINDS: dict[str, Kind] = {"SEG": "segmentation", "RTSTRUCT": "contours"}
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # of masks, and label maps
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class DicomObject:
         number: Number of its series, if it says one.
         instance: Its own UID.
         refers_to: For a segmentation: UIDs of the series that it belongs to, or of their slices if it names no series.
+        damage: What is wrong with a damaged one.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class DicomObject:
     number: int | None = None
     instance: str = ""
     refers_to: frozenset[str] = frozenset()
+    damage: str = ""
 
 
 def list_objects(folder: Path) -> list[DicomObject]:
@@ -50,38 +52,44 @@ def _object(path: Path) -> DicomObject:
     try:
         header = read_header(path)
         kind = _kind(header)
-        refers_to = frozenset(_references(path)) if kind == "segmentation" else frozenset()
-    except SegForgeError:
-        return DicomObject(path, "damaged")
-    return DicomObject(
-        path,
-        kind,
-        modality=str(header.get("Modality") or ""),
-        series=str(header.get("SeriesInstanceUID") or ""),
-        number=header.get("SeriesNumber"),
-        instance=str(header.get("SOPInstanceUID") or ""),
-        refers_to=refers_to,
-    )
+        if kind == "segmentation":
+            return _segmentation(path)
+        return DicomObject(
+            path,
+            kind,
+            modality=str(header.get("Modality") or ""),
+            series=str(header.get("SeriesInstanceUID") or ""),
+            number=int(header.SeriesNumber) if header.get("SeriesNumber") else None,
+            instance=str(header.get("SOPInstanceUID") or ""),
+        )
+    except SegForgeError as error:
+        return DicomObject(path, "damaged", damage=str(error))
+    except Exception as error:
+        return DicomObject(path, "damaged", damage=f"{path} cannot be read: {error}. Copy or export it again.")
 
 
 def _kind(header: Any) -> Kind:
-    if is_image(header):
-        return "localizer" if "LOCALIZER" in (header.get("ImageType") or ()) else "image"
-    return _KINDS.get(header.get("Modality"), "other")
+    if header.file_meta.get("MediaStorageSOPClassUID") in _SEGMENTATIONS:
+        return "segmentation"
+    if not is_image(header):
+        return "contours" if header.get("Modality") == "RTSTRUCT" else "other"
+    if not (header.get("Rows") and header.get("SeriesInstanceUID")):
+        raise SegForgeError(f"{header.filename} is truncated: its header ends early. Copy or export it again.")
+    return "localizer" if "LOCALIZER" in (header.get("ImageType") or ()) else "image"
 
 
-def _references(path: Path) -> set[str]:
-    try:
-        header = require_dicom().dcmread(path, stop_before_pixels=True)
-        series = header.get("ReferencedSeriesSequence") or ()
-        return {str(item.SeriesInstanceUID) for item in series} or set(_referenced_slices(header))
-    except Exception as error:
-        raise SegForgeError(f"{path} has no valid DICOM header: {error}. Copy or export it again.") from error
+def _segmentation(path: Path) -> DicomObject:
+    header = require_dicom().dcmread(path, stop_before_pixels=True)
+    if "PerFrameFunctionalGroupsSequence" not in header:
+        raise SegForgeError(f"{path} is truncated: it does not say where its frames lie. Copy or export it again.")
+    series = header.get("ReferencedSeriesSequence") or ()
+    refers_to = {str(item.SeriesInstanceUID) for item in series} or set(_referenced_slices(header))
+    return DicomObject(path, "segmentation", refers_to=frozenset(refers_to))
 
 
 def _referenced_slices(header: Any) -> Iterator[str]:
     """Slices that the whole segmentation or one of its frames is derived from."""
-    frames = (*header.get("SharedFunctionalGroupsSequence", ()), *header.get("PerFrameFunctionalGroupsSequence", ()))
+    frames = (*header.get("SharedFunctionalGroupsSequence", ()), *header.PerFrameFunctionalGroupsSequence)
     derivations = (item for frame in frames for item in frame.get("DerivationImageSequence", ()))
     for holder in (header, *derivations):
         for source in holder.get("SourceImageSequence", ()):

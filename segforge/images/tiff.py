@@ -47,12 +47,24 @@ def read(path: Path) -> Image:
     return Image(array, checked(Geometry((z, y, x), spacing, is_2d=is_2d), path))
 
 
-def write(path: Path, array: Array, geometry: Geometry) -> None:
-    """Write a plane or a stack `(Z, Y, X)`, for a stack with `CASE.json` for its voxel size beside it."""
+def write(path: Path, array: Array, geometry: Geometry, *, case: str | None = None) -> None:
+    """Write a plane or a stack `(Z, Y, X)`, for a stack with `CASE.json` for its voxel size beside it.
+
+    Args:
+        path: The file.
+        array: Its voxels.
+        geometry: Their grid.
+        case: The case that an image `CASE_0000.tif` belongs to; None for a label map, whose name is its case's.
+    """
     if not geometry.is_2d:
-        write_text(path.with_name(f"{path.stem}.json"), to_json({"spacing": list(geometry.spacing)}))
+        write_spacing(path.with_name(case or path.stem), geometry.spacing)
     with whole_file(path) as temporary:
         tifffile.imwrite(temporary, array[0] if geometry.is_2d else array, compression="zlib", photometric="minisblack")
+
+
+def write_spacing(case: Path, spacing: Spacing) -> None:
+    """Write `CASE.json` with the voxel size (z, y, x) of the stacks of a case, which lie beside it."""
+    write_text(case.with_name(f"{case.name}.json"), to_json({"spacing": list(spacing)}))
 
 
 def companions(path: Path) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,9 @@ from segforge.compute.executors import Resources, Task, inline, run_all
 from segforge.compute.files import file_hash, make_folder
 from segforge.dataset.cases import Case
 from segforge.errors import CasesFailed, SegForgeError
-from segforge.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from segforge.inference.predictor import Predictor  # which imports torch
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ class FinishedCases:
         return {}
 
 
-def predict_cases(predictor: Predictor, cases: Sequence[Case], output: Path, finished: FinishedCases, ending: str) -> int:
+def predict_cases(predictor: "Predictor", cases: Sequence[Case], output: Path, finished: FinishedCases, ending: str) -> int:
     """Predict the cases that are not finished.
 
     Args:

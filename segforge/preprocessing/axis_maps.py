@@ -14,10 +14,8 @@ Matrix = npt.NDArray[np.float64]
 NEAREST = 0
 """The order that takes the nearest sample."""
 
-_BLOCK = 64  # rows that are multiplied at once: each needs a few columns more than the last
-_NEGLIGIBLE = (
-    1e-9  # a spline's weights fall to a quarter from sample to sample; what is smaller than float32 can tell is left out
-)
+_BLOCK = 32  # rows that are multiplied at once: each needs a few columns more than the last
+_NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,12 @@ class AxisMap:
             return slice(rows.start, rows.start)
         return slice(rows.start + int(inside[0]), rows.start + int(inside[-1]) + 1)
 
+    def needed(self, rows: slice, within: slice) -> slice:
+        """The old samples that some new ones need, of those within a range; empty if they need others only."""
+        first, last = _support(self.n_in, self.n_out, self.order)
+        begin = max(within.start, int(first[rows].min()))
+        return slice(begin, max(begin, min(within.stop, int(last[rows].max()) + 1)))
+
     def apply(self, volume: Array, axis: int, columns: slice, rows: slice) -> Array:
         """The new samples `rows` along an axis of `(Z, Y, X)` whose old samples are `columns`, all others being 0."""
         if self.order == NEAREST:
@@ -56,7 +60,7 @@ class AxisMap:
 
     def _blocks(self, columns: slice, rows: slice) -> Iterator[tuple[slice, slice, Matrix]]:
         """Parts of the matrix: their rows in the result, their columns in the volume, and the weights."""
-        operator = axis_operator(self.n_in, self.n_out, self.order)
+        operator = _weights(self.n_in, self.n_out, self.order)
         first, last = _support(self.n_in, self.n_out, self.order)
         for begin in range(rows.start, rows.stop, _BLOCK):
             end = min(begin + _BLOCK, rows.stop)
@@ -103,11 +107,21 @@ def nearest_samples(n_in: int, n_out: int) -> npt.NDArray[np.int64]:
 
 
 @lru_cache(maxsize=64)
+def _weights(n_in: int, n_out: int, order: int) -> Matrix:
+    """The operator without weights that float32 cannot tell from 0.
+
+    A cubic spline's fall to a quarter from sample to sample, and soon to numbers with which processors are slow.
+    """
+    operator = axis_operator(n_in, n_out, order)
+    return np.where(np.abs(operator) < _NEGLIGIBLE, 0.0, operator)
+
+
+@lru_cache(maxsize=64)
 def _support(n_in: int, n_out: int, order: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """For each new sample the first and the last old one that counts."""
     if order == NEAREST:
         return nearest_samples(n_in, n_out), nearest_samples(n_in, n_out)
-    counts = np.abs(axis_operator(n_in, n_out, order)) > _NEGLIGIBLE
+    counts = _weights(n_in, n_out, order) != 0
     return counts.argmax(1), n_in - 1 - counts[:, ::-1].argmax(1)
 
 

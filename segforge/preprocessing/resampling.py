@@ -90,11 +90,11 @@ class Resampling:
         if self.is_identity:
             return classes
         result = self._mapped(classes, NEAREST, slice(0, self.new_shape[0]))
-        boxes = [(value, bounding_box(classes == value)) for value in np.unique(classes)] if order != NEAREST else []
+        boxes = [(value, bounding_box(classes == value)) for value in _values(classes)] if order != NEAREST else []
         for slab in self._slabs(np.dtype(np.float64).itemsize) if boxes else ():
             nearest, best = result[slab].copy(), np.full((slab.stop - slab.start, *self.new_shape[1:]), -1.0)
             for value, box in boxes:
-                score, place = self._score(classes[box.slices] == value, box, slab, order)
+                score, place = self._score(classes, value, box, slab, order)
                 there = best[place]
                 wins = (score > there + _TIE) | ((score > there - _TIE) & (nearest[place] == value))
                 there[wins] = score[wins]
@@ -126,13 +126,15 @@ class Resampling:
             volume = axis_map.apply(volume, axis, slice(0, axis_map.n_in), rows)
         return volume
 
-    def _score(self, mask: Array, box: Box, slab: slice, order: int) -> tuple[Array, tuple[slice, ...]]:
-        """The share of a 0/1 volume, given in its box, in the new voxels that it reaches, and where in the slab they are."""
-        score, place = mask.astype(np.float64), []
-        for axis, axis_map in enumerate(self._maps(order)):
+    def _score(self, classes: Array, value: int, box: Box, slab: slice, order: int) -> tuple[Array, tuple[slice, ...]]:
+        """The share of a value, which lies in a box, in the new voxels that it reaches, and where in the slab they are."""
+        maps = self._maps(order)
+        columns = [maps[0].needed(slab, within=box.slices[0]), *box.slices[1:]]
+        score, place = (classes[tuple(columns)] == value).astype(np.float64), []
+        for axis, axis_map in enumerate(maps):
             rows = slab if axis == 0 else slice(0, axis_map.n_out)
-            reached = axis_map.reached(box.slices[axis], rows)
-            score = axis_map.apply(score, axis, box.slices[axis], reached)
+            reached = axis_map.reached(columns[axis], rows)
+            score = axis_map.apply(score, axis, columns[axis], reached)
             place.append(slice(reached.start - rows.start, reached.stop - rows.start))
         return score, tuple(place)
 
@@ -145,3 +147,10 @@ class Resampling:
         columns, rows = slice(0, slices.n_in), slice(0, slices.n_out)
         low, high = channel.min(axis=others, keepdims=True), channel.max(axis=others, keepdims=True)
         return slices.apply(low, self.coarse, columns, rows), slices.apply(high, self.coarse, columns, rows)
+
+
+def _values(classes: Array) -> list[int]:
+    """The values that occur, in order; counted slice by slice, which is fast and takes little memory."""
+    low, high = int(classes.min()), int(classes.max())
+    counts = sum(np.bincount(plane.reshape(-1).astype(np.int64) - low, minlength=high - low + 1) for plane in classes)
+    return [int(value) + low for value in np.flatnonzero(counts)]

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segforge.compute.blas import one_blas_thread
 from segforge.compute.executors import ExecutorFactory, Outcome, Resources, Task, run_all
 from segforge.compute.files import make_folder
 from segforge.compute.memory import GIGABYTE, workers_within
 from segforge.dataset.cases import Case, RawDataset
-from segforge.dataset.decoded import CaseReader
+from segforge.dataset.decoded import CaseReader, DecodedCase
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.planning.extraction import Measured
 from segforge.planning.plans import Configuration, Plans
@@ -137,6 +138,11 @@ def _run(job: Preprocessing, tasks: Sequence[Task[None]], forecasts: dict[str, C
 
 def _preprocess_case(case: Case, reader: CaseReader, dataset: RawDataset, plans: Plans, outputs: list[_Output]) -> None:
     decoded = reader.take(case)
+    with one_blas_thread():
+        _write_outputs(case, decoded, dataset, plans, outputs)
+
+
+def _write_outputs(case: Case, decoded: DecodedCase, dataset: RawDataset, plans: Plans, outputs: list[_Output]) -> None:
     for output in outputs:
         try:
             preprocess = Preprocessor(plans, output.configuration, dataset.description.label_scheme)

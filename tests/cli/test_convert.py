@@ -14,7 +14,7 @@ def kinds() -> dict[str, argparse.ArgumentParser]:
     return found.choices
 
 
-@pytest.mark.parametrize("kind", ["images", "msd", "nnunet-v1"])
+@pytest.mark.parametrize("kind", ["images", "dicom", "msd", "nnunet-v1"])
 def test_every_option_has_a_help_text_with_its_default(kind: str) -> None:
     for action in kinds()[kind]._actions:
         if action.option_strings and action.dest != "help":
@@ -52,6 +52,7 @@ def test_the_kinds_and_what_they_are_stand_in_the_help(capsys) -> None:
         main(["convert", "--help"])
     shown = capsys.readouterr().out
     assert "images" in shown
+    assert "DICOM series and segmentations" in shown
     assert "a task of the Medical Segmentation Decathlon" in shown
     assert "a task of nnU-Net v1" in shown
 

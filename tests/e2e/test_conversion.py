@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_samples import change, copy_series
 from e2e_environment import environment
 from PIL import Image as Picture
 
+from segforge.images.dicom_segmentation import write_segmentation
 from segforge.images.files import read_image, read_labels
 
 
@@ -81,6 +84,40 @@ def test_ctrl_c_leaves_no_data_set_and_the_same_command_goes_on(workspace: Path,
     assert 2 <= int(line.split()[0]) <= before < 20
     assert len(list((folder / "imagesTr").iterdir())) == 20
     assert not list(folder.rglob(".*"))
+
+
+def give_uids(series: Path, uid: str) -> None:
+    def edit(dataset, number: int) -> None:
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = uid, f"{uid}.{number}"
+
+    change(series, edit)
+
+
+def test_series_and_segmentations_become_a_data_set_that_can_be_planned(workspace: Path, shared: Path, segforge) -> None:
+    studies = workspace / "studies"
+    for number, patient in enumerate(("Ada", "Bob", "Cem")):
+        series = copy_series(shared, studies / patient / "t1", number % 2)
+        give_uids(series, f"1.2.{number}")
+        image = read_image(series).array[0]
+        write_segmentation(studies / patient / "seg.dcm", series, np.uint8(image > image.mean()), {"bright": (1,)})
+    (studies / "Cem" / "seg.dcm").unlink()
+    done = segforge(f"convert dicom {studies} -d 12 --name Hippo -np 2", workspace)
+    assert "2 training cases and 1 test case" in done.stdout
+    assert "99 DICOM slices became 3 volumes (.nii.gz)" in done.stdout
+    assert "label 1 bright: in 2 of 2 cases" in done.stdout
+    assert "Next: segforge verify -d 12, then segforge plan -d 12" in done.stdout
+    segforge("verify -d 12", workspace)
+    segforge("plan -d 12 --no-preprocess", workspace)
+    (studies / "Ada" / "t1" / "15.dcm").unlink()
+    done = segforge(f"convert dicom {studies} -d 12 --name Hippo", workspace, status=1)
+    assert "1 of 3 cases failed" in done.stderr
+    assert "Ada_t1" in done.stderr
+    assert "1 slices are missing between 14.dcm and 16.dcm" in done.stderr
+    (studies / "Bob" / "seg.dcm").unlink()
+    shutil.rmtree(studies / "Ada")
+    done = segforge(f"convert dicom {studies} -d 13", workspace)
+    assert "2 test cases." in done.stdout
+    assert "Next: draw label maps, put both into imagesTr and labelsTr, then segforge describe" in done.stdout
 
 
 def test_a_bad_case_is_named_with_status_1_and_wrong_input_with_status_2(workspace: Path, shared: Path, segforge) -> None:

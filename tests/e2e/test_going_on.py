@@ -157,3 +157,24 @@ def test_a_damaged_latest_checkpoint_falls_back_to_the_one_before(
     done = segforge(TRAIN, workspace)
     assert "is damaged" in done.stderr
     assert history(workspace) == history(undisturbed)
+
+
+def test_a_preprocessing_that_is_killed_at_any_moment_ends_with_the_same_bytes(planned: Path, tmp_path: Path, segforge) -> None:
+    """Kill after kill, a little later each time, and then to the end."""
+    workspace, data = tmp_path / "w", Path("preprocessed/Dataset900_Phantom/default_3d_fullres")
+    shutil.copytree(planned / "raw", workspace / "raw")
+    words = [sys.executable, "-m", "segforge", *"plan -d 900 --features 2".split()]
+    begun = 0
+    for wanted in (1, 6, 11, 16):  # files that are there when it is killed
+        process = subprocess.Popen(words, cwd=workspace, env=environment(), stdout=subprocess.DEVNULL)
+        while process.poll() is None and len(list((workspace / data).glob("*"))) < wanted:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        begun += bool(list((workspace / data).glob("*")))
+    segforge("plan -d 900 --features 2", workspace)
+    assert begun
+    expected = {path.name: path.read_bytes() for path in (planned / data).iterdir() if path.suffix != ".json"}
+    found = {path.name: path.read_bytes() for path in (workspace / data).iterdir() if path.suffix != ".json"}
+    assert found == expected
+    assert not [path for path in (workspace / data).iterdir() if path.name.startswith(".")]

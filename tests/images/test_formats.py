@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segforge.errors import SegForgeError
+from segforge.images import tiff
 from segforge.images.files import files_of, read_image, read_labels, write_volume
 from segforge.images.image import Geometry, geometry_difference
 from segforge.images.orientation import as_stored, axis_codes, to_canonical
@@ -137,6 +138,17 @@ def test_the_voxels_beside_a_header_belong_to_its_files(tmp_path: Path) -> None:
     path = tmp_path / "a.mhd"
     write_volume(path, np.zeros((2, 3, 4), np.int16), Geometry((2, 3, 4), (1.0, 1.0, 1.0)))
     assert files_of(path) == (path, tmp_path / "a.zraw")
+
+
+def test_the_channels_of_a_case_share_its_spacing_and_label_maps_have_their_own(tmp_path: Path) -> None:
+    for channel in range(2):
+        grid = Geometry((2, 3, 4), (5.0, 1.0, 1.0))
+        tiff.write(tmp_path / f"a_{channel:04d}.tif", np.zeros((2, 3, 4), np.uint8), grid, case="a")
+    for number, spacing in enumerate([(2.0, 1.0, 1.0), (3.0, 1.0, 1.0)]):
+        write_volume(tmp_path / f"labels_{number:04d}.tif", np.zeros((2, 3, 4), np.uint8), Geometry((2, 3, 4), spacing))
+    assert {path.name for path in tmp_path.glob("*.json")} == {"a.json", "labels_0000.json", "labels_0001.json"}
+    depths = [read_image(path).geometry.spacing[0] for path in sorted(tmp_path.glob("*.tif"))]
+    assert depths == [5.0, 5.0, 2.0, 3.0]
 
 
 def test_a_stack_has_the_spacing_of_the_case(tmp_path: Path) -> None:

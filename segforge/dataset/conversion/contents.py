@@ -37,6 +37,7 @@ class Facts(Document):
         values: For a label map, voxels of each value, or of each colour `#rrggbb`.
         threshold: The limit that values were counted by: those above it as 1, the others as 0.
         has_plain_labels: Whether its label map has one channel and no palette, in a format of SegForge's.
+        segments: For a DICOM series: the label of each segment, and its number; `values` has voxels of each label then.
     """
 
     channels: int
@@ -50,6 +51,7 @@ class Facts(Document):
     values: dict[str, int] | None = None
     threshold: float | None = None
     has_plain_labels: bool = True
+    segments: dict[str, int] | None = None
 
 
 def inspect_case(

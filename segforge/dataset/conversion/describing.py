@@ -47,7 +47,7 @@ def describe_cases(facts: Sequence[Facts], recipe: Recipe, names: Names) -> Data
     """
     return DatasetDescription(
         channel_names={str(index): name for index, name in enumerate(_channel_names(facts[0], recipe, names.channels))},
-        labels={**label_names(list(label_shares(facts, recipe)), names.labels, recipe.colours)},
+        labels={**label_names(list(label_shares(facts, recipe)), names.labels, recipe.meanings)},
         num_training=sum(item.values is not None for item in facts),
         file_ending=recipe.ending,
     )
@@ -65,14 +65,14 @@ def label_shares(facts: Iterable[Facts], recipe: Recipe) -> dict[int, LabelShare
     return {value: LabelShare(cases[value], voxels[value] / voxels.total()) for value in sorted(voxels)}
 
 
-def label_names(values: Sequence[int], typed: Sequence[str] | None, colours: Sequence[str] = ()) -> dict[str, int]:
+def label_names(values: Sequence[int], typed: Sequence[str] | None, meanings: Sequence[str] = ()) -> dict[str, int]:
     """The `labels` of a `dataset.json`, background first.
 
     Args:
         values: The values that occur.
         typed: The names that the user wants, in the order of the values above 0, with or without `background`; or
             `name=value` for some of them.
-        colours: The colour of each value, after which values are called if there are colours.
+        meanings: What each value is in the source, after which values are then called: a colour, or the label of a segment.
 
     Raises:
         SegForgeError: If no value but 0 occurs, or the names do not fit the values.
@@ -80,7 +80,7 @@ def label_names(values: Sequence[int], typed: Sequence[str] | None, colours: Seq
     found = [value for value in values if value != 0]
     if not found:
         raise SegForgeError("The label maps hold nothing but 0. Are they the right ones?")
-    names = {value: colours[value] if colours else f"label_{value}" for value in found}
+    names = {value: meanings[value] if meanings else f"label_{value}" for value in found}
     if typed:
         names |= _by_value(typed, found) if any("=" in name for name in typed) else _in_order(typed, found)
     labels = {BACKGROUND: 0} | {name: value for value, name in names.items()}

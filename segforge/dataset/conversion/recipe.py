@@ -22,6 +22,7 @@ class Recipe(Document):
         threshold: Label values above it become 1, the others 0.
         colours: For true-colour label maps: the colour `#rrggbb` of each label value, 0 first.
         spacing: Voxel size (z, y, x) of TIFF volumes; None keeps what the files say.
+        segments: For DICOM series: the label of the segment of each label value, for 0 an empty one.
     """
 
     ending: str
@@ -32,6 +33,17 @@ class Recipe(Document):
     threshold: float | None = None
     colours: tuple[str, ...] = ()
     spacing: tuple[float, float, float] | None = None
+    segments: tuple[str, ...] | None = None
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether each case is a series of DICOM slices."""
+        return self.segments is not None
+
+    @property
+    def meanings(self) -> tuple[str, ...]:
+        """What each label value, from 0 on, is in the source: a colour, or the label of a segment; else none."""
+        return self.segments or self.colours
 
     @property
     def maps_labels(self) -> bool:
@@ -58,10 +70,12 @@ class Recipe(Document):
             values = np.searchsorted(numbers, packed_colours(wide))
         else:
             values = array[0] if self.threshold is None else array[0] > self.threshold
-        return _smallest(values)
+        return in_smallest_type(values)
 
     def value(self, found: str) -> int:
-        """The value in the data set of a value or colour that was counted in the source."""
+        """The value in the data set of a value, colour or segment that was counted in the source."""
+        if self.segments:
+            return self.segments.index(found)
         return self.colours.index(as_colour(found)) if self.colours else int(found)
 
 
@@ -76,7 +90,7 @@ def luma(array: Array) -> Array:
     return np.asarray((weighted[None] + 0x8000) >> 16, array.dtype)
 
 
-def _smallest(values: Array) -> Array:
+def in_smallest_type(values: Array) -> Array:
     """The same whole numbers in the smallest integer type; unsigned if none is negative."""
     low, high = int(values.min()), int(values.max())
     kind = np.min_scalar_type(high) if low >= 0 else np.result_type(np.min_scalar_type(low), np.min_scalar_type(-high - 1))

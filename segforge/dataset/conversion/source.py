@@ -53,8 +53,14 @@ def without_unlabelled(pairing: Pairing) -> Pairing:
     return Pairing(pairing.cases, (), {**left, **pairing.left})
 
 
-def with_ids(cases: Iterable[SourceCase]) -> tuple[SourceCase, ...]:
+def with_ids(
+    cases: Iterable[SourceCase], other_way: str = ", or name the cases in a list with --pairs FILE.csv (image,label,case)"
+) -> tuple[SourceCase, ...]:
     """The cases, in order, with names that files can have everywhere: letters, digits, dots, `-` and `_`.
+
+    Args:
+        cases: The cases.
+        other_way: What the user can do besides renaming if two would be called alike.
 
     Raises:
         SegForgeError: If two would be called alike.
@@ -65,7 +71,6 @@ def with_ids(cases: Iterable[SourceCase]) -> tuple[SourceCase, ...]:
         other = named.setdefault(renamed.id, renamed)
         if other is not renamed:
             raise SegForgeError(
-                f"{other.images[0]} and {case.images[0]} would both be the case {renamed.id}. Rename one, "
-                "or name the cases in a list with --pairs FILE.csv (image,label,case)."
+                f"{other.images[0]} and {case.images[0]} would both be the case {renamed.id}. Rename one{other_way}."
             )
     return tuple(named.values())

@@ -27,7 +27,7 @@ def summarize(
     yield describe_images(found, recipe, description)
     if any(name.startswith("channel_") for name in description.channels) and not found[0].is_2d:
         yield "  channels are normalized by their names: --channel-names CT is for computed tomography"
-    if pair := _unlike_names(cases):
+    if not recipe.is_dicom and (pair := _unlike_names(cases)):
         yield f"  paired by their names, {pair[0].name} with {pair[1].name} for example"
     for change in _changes(cases, found, recipe):
         yield f"  {change}"
@@ -49,9 +49,10 @@ def describe_labels(facts: Sequence[Facts], recipe: Recipe, description: Dataset
     labelled = sum(item.values is not None for item in facts)
     for value, found in shares.items():
         name = names.get(value, "(not named in dataset.json)")
-        colour = f" ({recipe.colours[value]})" if recipe.colours and recipe.colours[value] != name else ""
-        yield f"  label {value} {name}{colour}: in {found.cases} of {labelled} cases, {found.share:.2%} of all voxels"
-    for number, name in names.items():
+        meaning = recipe.meanings[value] if recipe.meanings else ""
+        known_as = f" ({meaning})" if meaning not in ("", name) else ""
+        yield f"  label {value} {name}{known_as}: in {found.cases} of {labelled} cases, {found.share:.2%} of all voxels"
+    for number, name in names.items() if labelled else ():
         if number not in shares:
             yield f"  label {number} {name}: in no case"
 
@@ -86,7 +87,8 @@ def _unlike_names(cases: Sequence[SourceCase]) -> tuple[Path, Path] | None:
 
 def _changes(cases: Sequence[SourceCase], facts: Sequence[Facts], recipe: Recipe) -> Iterator[str]:
     yield from _changed_files("images", [case.images for case in cases], recipe)
-    yield from _changed_files("label maps", [case.labels for case in cases if case.labels], recipe)
+    if labelled := [case.labels for case in cases if case.labels]:
+        yield from _changed_files("label maps", labelled, recipe)
     if recipe.drops_alpha:
         yield "the alpha channel, constant in every image, was left out"
     if recipe.makes_grey:
@@ -105,6 +107,10 @@ def _changes(cases: Sequence[SourceCase], facts: Sequence[Facts], recipe: Recipe
 
 def _changed_files(what: str, cases: Sequence[Sequence[Path]], recipe: Recipe) -> Iterator[str]:
     endings = Counter(picture_ending(path) for paths in cases for path in paths)
+    if recipe.is_dicom:
+        kind = "slice" if what == "images" else "segmentation"
+        yield f"{counted(endings.total(), f'DICOM {kind}')} became {counted(len(cases), 'volume')} ({recipe.ending})"
+        return
     if recipe.is_stack:
         yield f"{endings.total()} slices of {what} became {counted(len(cases), 'stack')} ({recipe.ending})"
         return

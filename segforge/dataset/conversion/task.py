@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from segforge.compute.documents import Document, read_json
 from segforge.compute.executors import ExecutorFactory, Resources
@@ -41,7 +41,7 @@ class Task(Document):
 
     channel_names: dict[str, str]
     labels: dict[str, int]
-    training: tuple[TaskCase, ...]
+    training: tuple[TaskCase, ...] = Field(min_length=1)
     test: tuple[str, ...] = ()
 
     def description(self, ending: str) -> DatasetDescription:
@@ -101,7 +101,7 @@ def convert_task(
         SegForgeError: If `dataset.json` contradicts itself, or the folder holds something else.
         CasesFailed: If some cases failed; names each with its reason. The others are done.
     """
-    cases = with_ids(cases)
+    cases = with_ids(cases, other_way="")
     endings = {picture_ending(path) or "" for case in cases for path in (*case.images, *case.labels)}
     recipe = Recipe(ending=endings.pop() if len(endings) == 1 else ".nii.gz", splits_channels=True)
     description = task.description(recipe.ending)

@@ -9,7 +9,7 @@ import pytest
 from conversion_samples import mask, photo, save
 from PIL import Image as Picture
 
-from segforge.dataset.conversion import run as conversion
+from segforge.dataset.conversion import writing
 from segforge.errors import CasesFailed, SegForgeError
 
 
@@ -90,10 +90,10 @@ def test_an_edited_label_map_is_kept_aside_when_its_source_changes(pictures: Pat
 
 def test_without_any_case_that_could_be_written_there_is_no_data_set(pictures, convert, folder: Path, monkeypatch) -> None:
     def full_disk(*arguments):
-        raise SegForgeError("the disk is full")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion, "write_case", full_disk)
-    with pytest.raises(CasesFailed, match=r"(?s)3 of 3 cases failed.*a: the disk is full"):
+    monkeypatch.setattr(writing.shutil, "copyfile", full_disk)
+    with pytest.raises(CasesFailed, match=r"(?s)3 of 3 cases failed.*a: .*could not be written: No space left on device"):
         convert(pictures)
     assert not (folder / "dataset.json").exists()
 
@@ -137,20 +137,20 @@ def test_an_edited_description_stays_until_it_must_say_something_else(pictures: 
 def test_an_interrupted_conversion_is_no_data_set_and_goes_on(
     pictures: Path, convert, folder: Path, caplog, monkeypatch
 ) -> None:
-    original = conversion.write_case
+    original = writing._write_images
 
     def interrupted(case, *arguments):
         if case.id == "c":
             raise KeyboardInterrupt
         return original(case, *arguments)
 
-    monkeypatch.setattr(conversion, "write_case", interrupted)
+    monkeypatch.setattr(writing, "_write_images", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert(pictures)
     assert not (folder / "dataset.json").exists()
     done = times(folder)
     assert set(done) == {"a_0000.png", "b_0000.png"}
-    monkeypatch.setattr(conversion, "write_case", original)
+    monkeypatch.setattr(writing, "_write_images", original)
     assert "2 of 3 cases are there already." in again(convert, caplog, pictures)
     assert {name: time for name, time in times(folder).items() if name in done} == done
     assert (folder / "dataset.json").is_file()
@@ -158,13 +158,13 @@ def test_an_interrupted_conversion_is_no_data_set_and_goes_on(
 
 def test_a_conversion_that_goes_on_takes_its_description_away_meanwhile(pictures, convert, folder: Path, monkeypatch) -> None:
     convert(pictures)
-    original = conversion.write_case
+    original = writing._write_images
 
     def watching(*arguments):
         assert not (folder / "dataset.json").exists()
         return original(*arguments)
 
-    monkeypatch.setattr(conversion, "write_case", watching)
+    monkeypatch.setattr(writing, "_write_images", watching)
     convert(pictures, grey=True)
     assert (folder / "dataset.json").is_file()
 
@@ -195,6 +195,18 @@ def test_mended_files_complete_the_data_set(pictures: Path, convert, folder: Pat
     (pictures / "image" / "b.png").write_bytes(content)
     assert "2 of 3 cases are there already." in again(convert, caplog, pictures)
     assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 3
+
+
+def test_a_case_whose_source_became_unreadable_leaves_the_data_set_until_it_is_mended(pictures, convert, folder: Path) -> None:
+    convert(pictures)
+    content = (pictures / "image" / "b.png").read_bytes()
+    (pictures / "image" / "b.png").write_bytes(content[:50])
+    with pytest.raises(CasesFailed, match=r"1 of 3 cases failed"):
+        convert(pictures)
+    assert [path.name for path in sorted(folder.glob("*Tr/*"))] == ["a_0000.png", "c_0000.png", "a.png", "c.png"]
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 2
+    (pictures / "image" / "b.png").write_bytes(content)
+    assert len(convert(pictures).cases) == 3
 
 
 def test_a_folder_that_was_not_converted_is_refused(pictures: Path, convert, folder: Path) -> None:
