@@ -31,7 +31,7 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
     if allow_path and ":" in name:
         return _load(kind, name)
     known = [*ours, *theirs]
-    hint = did_you_mean(name, known) or f" Known are {', '.join(known)}."
+    hint = did_you_mean(name, known) or (f" Known are {', '.join(known)}." if known else "")
     raise SegForgeError(
         f"{name} is not among the {kind} here.{hint} Others come with a package that registers segforge.{kind}."
     )

@@ -111,6 +111,8 @@ def plan(
     measured = _measured(raw, folder, work, reader)
     provide_splits(raw.folder, folder, [case.id for case in raw.cases])
     planned = make_planner(settings or PlannerSettings()).plan(measured.fingerprint, raw.description, raw.folder.name)
+    for configuration in planned.plans.configurations.values():
+        find_resampling(configuration.resampling.method)
     path = plans_path(folder, planned.plans.name)
     plans = write_revised(path, planned.plans)
     write_text(path.with_suffix(".md"), planned.explanation)

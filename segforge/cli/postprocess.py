@@ -51,6 +51,11 @@ def _add_determine(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a dataset.json (default: the one beside the references)",
     )
+    parser.add_argument(
+        "--remove_postprocessed",
+        action="store_true",
+        help="accepted from nnU-Net's users (default: no postprocessed label maps are kept)",
+    )
     _accept_plans(parser)
 
 

@@ -86,13 +86,13 @@ def without_nan(value: Any) -> Any:
 
 
 def _layout(value: Any, indent: str) -> str:
-    line = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, dict | list) or not value or (isinstance(value, list) and len(indent) + len(line) <= _LINE):
-        return line
     deeper = indent + "  "
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         rows = [f"{deeper}{json.dumps(key, ensure_ascii=False)}: {_layout(item, deeper)}" for key, item in value.items()]
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, list) or not value or len(indent) + len(line) <= _LINE:
+        return line
     return "[\n" + ",\n".join(deeper + _layout(item, deeper) for item in value) + f"\n{indent}]"
 
 

@@ -42,6 +42,11 @@ class CaseReader:
     def __reduce__(self) -> tuple[type["CaseReader"], tuple[DatasetDescription]]:
         return CaseReader, (self._description,)
 
+    @property
+    def kept(self) -> int:
+        """Bytes of the cases that are kept."""
+        return sum(decoded.nbytes for decoded in self._kept.values())
+
     def read(self, case: Case) -> DecodedCase:
         """Read a case, and keep it if there is room.
 

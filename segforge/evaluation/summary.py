@@ -72,10 +72,12 @@ def summarize(cases: Sequence[CaseMetrics], labels: LabelScheme, made_from: Mapp
     """Means over cases, and over structures (METHOD, section 7), of the metrics that all cases have."""
     keys = [target.key for target in labels.targets]
     scored = [{key: case.metrics[key].scores for key in keys} for case in cases]
-    names = [name for name in scored[0][keys[0]] if all(name in case[key] for case in scored for key in keys)]
+    first = scored[0][keys[0]] if scored else Overlap.model_fields
+    names = [name for name in first if all(name in case[key] for case in scored for key in keys)]
     scores = {key: {name: [case[key][name] for case in scored] for name in names} for key in keys}
     mean = {key: {name: mean_of(values) for name, values in scores[key].items()} for key in keys}
-    interval, foreground_interval = _intervals(scores, [name for name in names if name not in _COUNTS])
+    spread = [name for name in names if name not in _COUNTS]
+    interval, foreground_interval = _intervals(scores, spread) if cases else ({}, {})
     return Summary(
         labels={target.key: target.name for target in labels.targets},
         metric_per_case=tuple(cases),

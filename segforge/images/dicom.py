@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segforge.errors import SegForgeError
-from segforge.images.dicom_headers import dicom_files, is_image, read_header, read_whole
+from segforge.images.dicom_headers import dicom_files, is_image, naming, read_header, read_whole
 from segforge.images.image import Array, Geometry, Image, checked
 
 _PLANE_THICKNESS = 999
@@ -194,8 +194,9 @@ def _values(path: Path, header: Any) -> Array:
     import SimpleITK as sitk
 
     read_whole(path)
-    image = sitk.ReadImage(str(path))
-    values = np.asarray(sitk.GetArrayFromImage(image)).reshape(header.Rows, header.Columns, -1)
+    with naming(path):
+        image = sitk.ReadImage(str(path))
+        values = np.asarray(sitk.GetArrayFromImage(image)).reshape(header.Rows, header.Columns, -1)
     return values.transpose(2, 0, 1)
 
 

@@ -1,6 +1,8 @@
 """Tells DICOM files from others and reads them, checked. Needs the extra `dicom`."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +44,11 @@ def read_header(path: Path) -> Any:
     Raises:
         SegForgeError: If it is damaged.
     """
-    pydicom = require_dicom()
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-    except pydicom.errors.InvalidDicomError as error:
-        raise SegForgeError(f"{path} is cut short, or no DICOM file. Copy or export it again, or take it away.") from error
-    except Exception as error:
-        raise SegForgeError(f"{path} has no valid DICOM header: {error}. Copy or export it again.") from error
+    header = _read(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+    with naming(path):
+        for _ in (*header.file_meta, *header):  # values are parsed when they are asked for
+            pass
+    return header
 
 
 def read_whole(path: Path) -> Any:
@@ -57,27 +57,48 @@ def read_whole(path: Path) -> Any:
     Raises:
         SegForgeError: If it has none, or too few.
     """
-    dataset = require_dicom().dcmread(path)
-    pixels = dataset.get("PixelData")
-    if pixels is None:
-        raise SegForgeError(f"{path} has no pixels. Copy or export it again.")
-    if not dataset.file_meta.TransferSyntaxUID.is_compressed:
-        values = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * int(dataset.get("NumberOfFrames") or 1)
-        claimed = math.ceil(values * dataset.BitsAllocated / 8)
-        if len(pixels) < claimed:
-            raise SegForgeError(
-                f"{path} is truncated: its header claims {claimed} bytes of pixels, it has {len(pixels)}. Copy it again."
-            )
+    dataset = _read(path)
+    with naming(path):
+        if "PixelData" not in dataset:
+            raise SegForgeError(f"{path} has no pixels. Copy or export it again.")
+        if not dataset.file_meta.TransferSyntaxUID.is_compressed:
+            values = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * int(dataset.get("NumberOfFrames") or 1)
+            claimed, found = math.ceil(values * dataset.BitsAllocated / 8), len(dataset.PixelData)
+            if found < claimed:
+                raise SegForgeError(
+                    f"{path} is truncated: its header claims {claimed} bytes of pixels, it has {found}. Copy it again."
+                )
     return dataset
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn what pydicom and other readers raise on damaged files into an error that names the file, in one line."""
+    try:
+        yield
+    except (SegForgeError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[-150:] or type(error).__name__
+        raise SegForgeError(f"{path} cannot be read as DICOM: {reason}. Copy or export it again.") from error
 
 
 def is_image(header: Any) -> bool:
     """Whether a header is that of an image, be it cut short, not of a segmentation, a report or a plan."""
     if header.get("Modality") in _NO_IMAGES:
         return False
-    kind = header.file_meta.get("MediaStorageSOPClassUID")
-    is_known = kind is not None and kind.name != kind
+    kind = require_dicom().uid.UID(str(header.file_meta.get("MediaStorageSOPClassUID", "")))
+    is_known = kind.name != kind
     return "Rows" in header or ("Image Storage" in kind.name if is_known else "Modality" not in header)
+
+
+def _read(path: Path, **options: Any) -> Any:
+    pydicom = require_dicom()
+    with naming(path):
+        try:
+            return pydicom.dcmread(path, **options)
+        except pydicom.errors.InvalidDicomError as error:
+            raise SegForgeError(f"{path} is cut short, or no DICOM file. Copy or export it again, or take it away.") from error
 
 
 def _is_dicom(path: Path) -> bool:

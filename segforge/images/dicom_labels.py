@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from segforge.errors import SegForgeError
-from segforge.images.dicom_headers import read_whole
+from segforge.images.dicom_headers import naming, read_whole
 from segforge.images.image import Array, Geometry
 
 _TOLERANCE = 0.1
@@ -93,18 +93,14 @@ def _refuse_overlap(taken: Array, owner: int, keys: Sequence[tuple[Path, str]]) 
 
 def _parts(path: Path, geometry: Geometry) -> Iterator[_Part]:
     """The segments in each frame that have voxels there."""
-    try:
-        header = read_whole(path)
-        from pydicom.pixels.utils import iter_pixels
+    header = read_whole(path)
+    from pydicom.pixels.utils import iter_pixels
 
+    with naming(path):
         labels = {int(item.SegmentNumber): _label(item) for item in header.SegmentSequence}
         for pixels, groups in zip(iter_pixels(header), header.PerFrameFunctionalGroupsSequence, strict=True):
             for number, mask in _masks(pixels, header, groups, path):
                 yield _Part(path, number, labels[number], _placed(mask, header, groups, geometry, path))
-    except SegForgeError:
-        raise
-    except Exception as error:
-        raise SegForgeError(f"{path} cannot be read as a DICOM segmentation: {error}. Copy or export it again.") from error
 
 
 def _label(segment: Any) -> str:

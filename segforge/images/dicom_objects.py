@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segforge.errors import SegForgeError
-from segforge.images.dicom_headers import dicom_files, is_image, read_header, require_dicom
+from segforge.images.dicom_headers import dicom_files, is_image, naming, read_header, require_dicom
 
 Kind = Literal["image", "localizer", "segmentation", "contours", "other", "damaged"]
 
@@ -50,22 +50,23 @@ def list_objects(folder: Path) -> list[DicomObject]:
 
 def _object(path: Path) -> DicomObject:
     try:
-        header = read_header(path)
-        kind = _kind(header)
-        if kind == "segmentation":
-            return _segmentation(path)
-        return DicomObject(
-            path,
-            kind,
-            modality=str(header.get("Modality") or ""),
-            series=str(header.get("SeriesInstanceUID") or ""),
-            number=int(header.SeriesNumber) if header.get("SeriesNumber") else None,
-            instance=str(header.get("SOPInstanceUID") or ""),
-        )
+        with naming(path):
+            header = read_header(path)
+            kind = _kind(header)
+            return _segmentation(path) if kind == "segmentation" else _described(path, kind, header)
     except SegForgeError as error:
         return DicomObject(path, "damaged", damage=str(error))
-    except Exception as error:
-        return DicomObject(path, "damaged", damage=f"{path} cannot be read: {error}. Copy or export it again.")
+
+
+def _described(path: Path, kind: Kind, header: Any) -> DicomObject:
+    return DicomObject(
+        path,
+        kind,
+        modality=str(header.get("Modality") or ""),
+        series=str(header.get("SeriesInstanceUID") or ""),
+        number=int(header.SeriesNumber) if header.get("SeriesNumber") else None,
+        instance=str(header.get("SOPInstanceUID") or ""),
+    )
 
 
 def _kind(header: Any) -> Kind:

@@ -8,7 +8,8 @@ import numpy as np
 from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
 from segforge.compute.files import file_hash
 from segforge.errors import CasesFailed, SegForgeError
-from segforge.images.files import ending_of, files_of, read_labels, write_volume
+from segforge.evaluation.evaluate import label_files
+from segforge.images.files import files_of, read_labels, write_volume
 from segforge.inference.postprocessing import Postprocessing, read_postprocessing
 from segforge.inference.run import FinishedCases
 
@@ -33,7 +34,7 @@ def postprocess_folder(predictions: Path, output: Path, steps: Path, factory: Ex
         CasesFailed: If cases failed; names each. The others are written.
     """
     postprocessing = read_postprocessing(steps)
-    paths = _label_maps(predictions)
+    paths = list(label_files(predictions).values())
     if output.resolve() == predictions.resolve():
         raise SegForgeError(f"{output} holds the predictions themselves. Choose another folder for the results.")
     finished = FinishedCases(output, str(steps), {"postprocessing": file_hash(steps)})
@@ -50,15 +51,6 @@ def postprocess_folder(predictions: Path, output: Path, steps: Path, factory: Ex
             f"{len(outcome.failures)} of {len(paths)} cases failed, the others are in {output}:\n{outcome.reasons}"
         )
     return len(due)
-
-
-def _label_maps(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise SegForgeError(f"{folder} is missing.")
-    paths = [path for path in sorted(folder.iterdir()) if ending_of(path) and not path.name.startswith(".")]
-    if not paths:
-        raise SegForgeError(f"{folder} has no label maps.")
-    return paths
 
 
 def _postprocess(source: Path, target: Path, postprocessing: Postprocessing) -> None:

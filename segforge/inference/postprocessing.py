@@ -14,8 +14,6 @@ from segforge.images.components import largest_component
 
 Array = npt.NDArray[Any]
 
-FILE_NAME = "postprocessing.json"
-
 
 class KeepLargestComponent(Document):
     """Keep the largest connected component of a structure, or all that are equally large; the rest becomes background.

@@ -19,7 +19,7 @@ from segforge.planning.low_resolution import LowResolution, search_low_resolutio
 from segforge.planning.network import network_spec, stage_features, with_previous_stage
 from segforge.planning.normalization import plan_normalization
 from segforge.planning.plans import UNCHANGED, Configuration, NormalizationSpec, Plans, ResamplingSpec
-from segforge.planning.presets import DEFAULT, PLANNER_NAMES, SMALLEST_BATCH, Budget, Preset, find_preset
+from segforge.planning.presets import DEFAULT, PLANNER_NAMES, SMALLEST_BATCH, SPELLED_OTHERWISE, Budget, Preset, find_preset
 from segforge.planning.settings import PlannerSettings
 from segforge.planning.spacing import (
     Floats,
@@ -51,7 +51,7 @@ def make_planner(settings: PlannerSettings) -> "Planner":
     Raises:
         SegForgeError: If there is none of that name; gives the nearest.
     """
-    ours = dict.fromkeys(PLANNER_NAMES, "segforge.planning.planner:Planner")
+    ours = dict.fromkeys((*PLANNER_NAMES, *SPELLED_OTHERWISE), "segforge.planning.planner:Planner")
     kind = plugins.find("planners", settings.planner, ours, allow_path=True)
     if not (isinstance(kind, type) and issubclass(kind, Planner)):
         raise SegForgeError(f"{settings.planner} is no planner: it must be a subclass of segforge.planning.planner.Planner.")

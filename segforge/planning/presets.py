@@ -103,7 +103,13 @@ _NNUNET_NAMES = {
 }
 
 
-_RESAMPLED_OTHERWISE = {"_torchres": "linear", "_torchres_sepz": "linear", "_noResampling": "none"}
+SPELLED_OTHERWISE = {
+    "nnUNetPlanner_torchres": "--planner default --resampling linear",
+    "nnUNetPlannerResEncL_torchres": "--planner resenc-l --resampling linear",
+    "nnUNetPlannerResEncL_torchres_sepz": "--planner resenc-l --resampling linear",
+    "nnUNetPlannerResEncL_noResampling": "--planner resenc-l --resampling none",
+}
+"""nnU-Net's planners that are a preset with another resampling, and the options that say so."""
 
 PLANNER_NAMES = (*PRESETS, *_NNUNET_NAMES)
 """All names that `find_preset` knows."""
@@ -117,7 +123,6 @@ def find_preset(name: str) -> Preset:
     """
     if preset := PRESETS.get(_NNUNET_NAMES.get(name, name)):
         return preset
-    if resampling := next((ours for theirs, ours in _RESAMPLED_OTHERWISE.items() if name.endswith(theirs)), None):
-        network = _NNUNET_NAMES.get(name.split("_", maxsplit=1)[0], DEFAULT.name)
-        raise SegForgeError(f"The planner {name} is spelled: --planner {network} --resampling {resampling}.")
+    if options := SPELLED_OTHERWISE.get(name):
+        raise SegForgeError(f"The planner {name} is spelled: {options}.")
     raise SegForgeError(f"There is no planner {name}.{did_you_mean(name, PLANNER_NAMES)} Known are {', '.join(PLANNER_NAMES)}.")

@@ -15,8 +15,11 @@ from segforge.preprocessing.resampling import SLAB_BYTES
 _RECORD_BYTES = 1700  # CASE.json
 _ARRAY_BYTES = 128  # a .npy header
 _LIST_BYTES = 350  # an entry of an .npz file
-_VOXEL_BYTES = 3  # masks of the case
+_MASK_BYTES = 2  # per voxel
 _SLABS = 4  # that are held at once
+
+PROCESS_BYTES = 100_000_000
+"""What SegForge takes before it has read anything."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def _forecast(
     configurations: Sequence[Configuration],
     labels: LabelScheme,
 ) -> CaseForecast:
+    slabs = _SLABS * min(SLAB_BYTES, 8 * size.voxels)
     channels, label_bytes = len(plans.intensities), 1 if labels.classes + (labels.ignore_value is not None) <= 128 else 2
     cropped, disk, largest, work = int(np.prod(shape)), 0, 0, size.voxels * channels
     for configuration in configurations:
@@ -60,11 +64,11 @@ def _forecast(
         image_bytes = voxels * channels * np.dtype(configuration.dtype).itemsize
         disk += image_bytes + voxels * label_bytes + 2 * _ARRAY_BYTES + _RECORD_BYTES
         disk += _location_bytes(size, voxels / cropped, voxels, labels)
-        # the normalized case, and what it becomes
-        at_work = cropped * (4 * channels + _VOXEL_BYTES) + voxels * (4 * channels + label_bytes + _VOXEL_BYTES)
-        largest, work = max(largest, at_work), work + voxels * channels
+        resampling = cropped * (4 * channels + _MASK_BYTES) + voxels * 4 * channels
+        labelling = cropped * _MASK_BYTES + voxels * (4 * channels + label_bytes + 1)
+        largest, work = max(largest, resampling, labelling), work + voxels * channels
     decoded = size.voxels * (4 * channels + label_bytes)
-    return CaseForecast(disk, decoded + largest + _SLABS * SLAB_BYTES, work)
+    return CaseForecast(disk, decoded + largest + slabs, work)
 
 
 def _new_voxels(shape: tuple[float, ...], spacing: tuple[float, ...], plans: Plans, configuration: Configuration) -> int:

@@ -94,16 +94,18 @@ class Preprocessor:
         box = bounding_box(nonzero)
         channels = channels[(slice(None), *box.slices)]
         cropped = None if classes is None else classes[0].transpose(order)[box.slices]
-        inside = filled(nonzero[box.slices])
+        masked = cropped is not None or any(spec.use_mask for spec in self._configuration.normalization)
+        inside = filled(nonzero[box.slices]) if masked else nonzero[box.slices]
         resampling, properties = self._geometry(image.geometry, nonzero.shape, box)
         normalized = self._normalized(channels, inside if cropped is None else inside | (cropped > 0))
-        new_image = resampling.image(normalized, self._configuration.resampling.image_order)
+        new_image = self._stored(resampling.image(normalized, self._configuration.resampling.image_order))
+        del normalized
         new_classes = None
         if cropped is not None:
             marked = np.where((cropped == 0) & ~inside, OUTSIDE, cropped).astype(cropped.dtype)
             new_classes = resampling.labels(marked, self._configuration.resampling.label_order)[None]
         locations = {} if new_classes is None else draw_locations(new_classes[0], self._labels)
-        return PreprocessedCase(self._stored(new_image), new_classes, locations, properties)
+        return PreprocessedCase(new_image, new_classes, locations, properties)
 
     def _stored(self, image: Array) -> Array:
         largest = np.finfo(self._configuration.dtype).max

@@ -16,7 +16,7 @@ from segforge.dataset.decoded import CaseReader, DecodedCase
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.planning.extraction import Measured
 from segforge.planning.plans import Configuration, Plans
-from segforge.preprocessing.forecast import CaseForecast, forecast_cases
+from segforge.preprocessing.forecast import PROCESS_BYTES, CaseForecast, forecast_cases
 from segforge.preprocessing.preprocessor import Preprocessor
 from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.store import CaseStore
@@ -95,7 +95,7 @@ def preprocess_dataset(job: Preprocessing, reader: CaseReader | None = None) -> 
     if len(tasks) < len(job.dataset.cases):
         log.info("%d of %d cases are preprocessed already.", len(job.dataset.cases) - len(tasks), len(job.dataset.cases))
     if tasks:
-        outcome = _run(job, tasks, forecasts)
+        outcome = _run(job, tasks, forecasts, reader.kept)
         if outcome.failures:
             raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} cases failed, the others are done:\n{outcome.reasons}")
     return len(tasks)
@@ -111,16 +111,16 @@ def _tasks(job: Preprocessing, outputs: Sequence[_Output], reader: CaseReader) -
     return tasks
 
 
-def _run(job: Preprocessing, tasks: Sequence[Task[None]], forecasts: dict[str, CaseForecast]) -> Outcome[None]:
-    """Run the tasks, a tenth of the work first, which tells how long the rest takes."""
+def _run(job: Preprocessing, tasks: Sequence[Task[None]], forecasts: dict[str, CaseForecast], kept: int) -> Outcome[None]:
+    """Run the tasks, a tenth of the work first, which tells how long the rest takes; `kept` bytes are decoded already."""
     due = [forecasts[task.name] for task in tasks]
     disk, largest = sum(item.disk for item in due), max(item.memory for item in due)
-    resources = workers_within(job.resources, job.memory, largest)
+    resources = workers_within(job.resources, job.memory - PROCESS_BYTES, largest)
     _check_room(job.folder, disk)
-    log.info(
-        "Preprocessing %d cases: %s on disk, about %s of memory for %d at once.",
-        len(tasks), _size(disk), _size(largest * min(resources.workers, len(tasks))), min(resources.workers, len(tasks)),
-    )  # fmt: skip
+    at_once = min(resources.workers, len(tasks))
+    memory = PROCESS_BYTES + at_once * largest + kept * (1 - at_once / len(tasks))
+    log.info("Preprocessing %d cases: %s on disk, about %s of memory for %d at once.",
+             len(tasks), _size(disk), _size(round(memory)), at_once)  # fmt: skip
     total, pilot, done = sum(item.work for item in due), list[Task[None]](), 0
     for task in tasks:
         if done >= _PILOT * total:

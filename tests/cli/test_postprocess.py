@@ -27,6 +27,7 @@ def test_every_option_has_a_help_text_with_its_default(verb: str) -> None:
 
 def test_nnunets_names_of_the_options_are_understood() -> None:
     words = ["postprocess", "determine", "-i", "p", "-ref", "r", "-o", "s.json", "-dataset_json", "d", "-plans_json", "x"]
+    words.append("--remove_postprocessed")
     options = _parser(words).parse_args(words)
     assert (str(options.references), str(options.description)) == ("r", "d")
     words = ["postprocess", "apply", "-i", "p", "-o", "q", "-pp_pkl_file", "s.json", "-plans_json", "x"]
@@ -42,6 +43,8 @@ def test_evaluation_and_postprocessing_import_no_torch(tmp_path: Path) -> None:
         "assert main('postprocess apply -i pred -o out --steps s.json -np 0'.split()) == 0\n"
         "assert 'torch' not in sys.modules"
     )
-    description = '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1, "b": 2}, "numTraining": 1, "file_ending": ".nii.gz"}'
-    (tmp_path / "d.json").write_text(description)
+    labels = '{"background": 0, "a": 1, "b": 2}'
+    (tmp_path / "d.json").write_text(
+        f'{{"channel_names": {{"0": "CT"}}, "labels": {labels}, "numTraining": 1, "file_ending": ".nii.gz"}}'
+    )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)

@@ -163,7 +163,7 @@ def test_a_preprocessing_that_is_killed_at_any_moment_ends_with_the_same_bytes(p
     """Kill after kill, a little later each time, and then to the end."""
     workspace, data = tmp_path / "w", Path("preprocessed/Dataset900_Phantom/default_3d_fullres")
     shutil.copytree(planned / "raw", workspace / "raw")
-    words = [sys.executable, "-m", "segforge", *"plan -d 900 --features 2".split()]
+    words = [sys.executable, "-m", "segforge", *["plan", "-d", "900", "--features", "2"]]
     begun = 0
     for wanted in (1, 6, 11, 16):  # files that are there when it is killed
         process = subprocess.Popen(words, cwd=workspace, env=environment(), stdout=subprocess.DEVNULL)

@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch")
 metrics = pytest.importorskip("monai.metrics")
 tables = pytest.importorskip("monai.metrics.utils")
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:monai")
+
 CASES = [
     ((10, 14, 13), (1.0, 1.0, 1.0), 0),
     ((10, 14, 13), (3.0, 0.8, 1.1), 1),

@@ -1,5 +1,7 @@
 import math
+import re
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,3 +185,19 @@ def test_two_metrics_of_one_name_are_refused(own: None, monkeypatch: pytest.Monk
 def test_a_tolerance_that_is_no_distance_is_refused(tolerance: float) -> None:
     with pytest.raises(SegForgeError, match="A tolerance is a distance in mm"):
         Measures(tolerances=(1.0, tolerance))
+
+
+def test_every_metric_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
+    for name in scores(volume(1), volume(1), measures=EVERYTHING)["1"]:
+        documented = re.sub(r" [0-9.]+ mm", " T mm", name).replace("(area)", "(voxels)")
+        assert f"`{documented}`" in text, name
+
+
+def test_the_documented_example_is_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
+    measures = Measures(own=("custom_metric:centre_distance",))
+    measures.check()
+    found = scores(volume(1, 0, 0, 2), volume(0, 0, 1, 0), measures=measures)
+    assert found["1"]["centre_distance"] == pytest.approx(2 * SPACING[2])
+    assert math.isnan(found["2"]["centre_distance"])

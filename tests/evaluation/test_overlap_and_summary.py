@@ -129,6 +129,12 @@ def test_summaries_with_different_metrics_are_brought_together_by_what_they_shar
     assert summary.mean["1"]["Dice"] == 0.5
 
 
+def test_without_cases_there_are_no_numbers() -> None:
+    summary = summarize([], LABELS)
+    assert math.isnan(summary.dice)
+    assert summary.interval == {}
+
+
 def test_an_older_summary_without_intervals_is_read() -> None:
     summary = summarize([case("x")], LABELS)
     content = json.loads(summary.to_json())

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,28 @@ def test_other_objects_of_a_study_are_passed_over(series: Path) -> None:
     (series / "notes.txt").write_text("hello")
     (series / "DICOMDIR").write_bytes(b"\0" * 200)
     assert read_image(series).geometry.shape == labels.shape
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_flipped_bits_end_in_an_error_that_names_a_slice_or_in_an_image(series: Path) -> None:
+    random = np.random.default_rng(0)
+    for path in sorted(series.iterdir())[4:]:
+        path.unlink()
+    change(series, lambda dataset, number: None)
+    names = {path.name for path in series.iterdir()}
+    path = sorted(series.iterdir())[0]
+    content = path.read_bytes()
+    for _ in range(int(os.environ.get("SEGFORGE_FUZZ", "150"))):
+        damaged = bytearray(content)
+        damaged[random.integers(128, len(content) - 3570)] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        try:
+            image = read_image(series)
+        except SegForgeError as error:
+            assert any(name in str(error) for name in names) or "holds 2 series" in str(error)
+            assert "\n" not in str(error)
+        else:
+            assert image.array.shape == (1, *image.geometry.shape)
 
 
 def test_an_object_without_an_image_that_says_so_by_its_class_alone_is_passed_over(series: Path) -> None:

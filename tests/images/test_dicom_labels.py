@@ -153,7 +153,7 @@ def lose_place(groups: Any, header: Any) -> None:
         (stretch, r"its next row \(0\.0, 2\.0, 0\.0\) and its next column \(0\.0, 0\.0, 2\.0\)"),
         (turn, "does not lie on the grid of its series"),
         (move_away, r"\d+ voxels of a frame lie outside of its series"),
-        (lose_place, "cannot be read as a DICOM segmentation"),
+        (lose_place, "cannot be read as DICOM"),
     ],
 )
 def test_frames_elsewhere_are_refused(series: Path, geometry: Any, tmp_path: Path, edit: Any, message: str) -> None:

@@ -1,11 +1,16 @@
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 from samples import plans_for
 
 from segforge.dataset.labels import LabelScheme
+from segforge.errors import SegForgeError
 from segforge.images.image import Geometry, Image
-from segforge.planning.plans import Plans
+from segforge.planning.plans import NormalizationSpec, Plans, ResamplingSpec
 from segforge.preprocessing.locations import draw_locations
 from segforge.preprocessing.preprocessor import PreprocessedCase, Preprocessor
+from segforge.preprocessing.resampling import Resampling
 
 LABELS = LabelScheme.from_description({"background": 0, "a": 1, "b": 2})
 
@@ -106,3 +111,60 @@ def test_locations_point_at_their_structure_and_are_the_same_each_time() -> None
     assert (classes[0][tuple(first.locations["1"].T)] == 1).all()
     assert first.locations["2"].tolist() == [[1, 1, 1]]
     np.testing.assert_array_equal(first.locations["1"], second.locations["1"])
+
+
+def with_(**changes: object) -> Plans:
+    plans = plans_for((1, 1, 1))
+    (name, configuration), *_ = plans.configurations.items()
+    return plans.model_copy(update={"configurations": {name: configuration.model_copy(update=changes)}})
+
+
+def test_images_may_be_stored_with_16_bits() -> None:
+    array, classes = framed()
+    full, half = run(with_(), array, classes), run(with_(dtype="float16"), array, classes)
+    assert half.image.dtype == np.float16
+    np.testing.assert_array_equal(half.image, full.image.astype(np.float16))
+
+
+def test_what_16_bits_cannot_hold_is_refused() -> None:
+    array = np.full((1, 3, 4, 5), 70000, np.float32)
+    plans = with_(dtype="float16", normalization=(NormalizationSpec(name="none"),))
+    with pytest.raises(SegForgeError, match=r"values above 65504 after normalization, which float16 cannot hold"):
+        run(plans, array, None)
+
+
+def test_linear_and_no_resampling() -> None:
+    array, classes = np.arange(60, dtype=np.float32).reshape(1, 3, 4, 5) + 1, np.zeros((1, 3, 4, 5), np.int8)
+    spacing = (2.0, 1.0, 1.0)
+    spline, linear = (
+        run(
+            with_(resampling=ResamplingSpec(image_order=order), normalization=(NormalizationSpec(name="none"),)),
+            array,
+            classes,
+            spacing,
+        )
+        for order in (3, 1)
+    )
+    assert spline.image.shape == linear.image.shape == (1, 6, 4, 5)
+    np.testing.assert_allclose(
+        linear.image[0, :, 0, 0], np.interp((np.arange(6) + 0.5) / 2 - 0.5, range(3), [1, 21, 41]), rtol=1e-6
+    )
+    assert np.abs(spline.image - linear.image).max() > 0.1
+    own = run(with_(resampling=ResamplingSpec(method="none")), array, classes, spacing)
+    assert own.image.shape == array.shape
+
+
+def test_a_resampling_of_a_plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Zeros(Resampling):
+        def image(self, channels: np.ndarray, order: int) -> np.ndarray:
+            return np.zeros((len(channels), *self.new_shape), np.float32)
+
+    point = SimpleNamespace(name="zeros", value="here", load=lambda: Zeros)
+    monkeypatch.setattr("segforge.plugins.entry_points", lambda group: [point] if group == "segforge.resamplings" else [])
+    array, classes = np.ones((1, 3, 4, 5), np.float32), np.zeros((1, 3, 4, 5), np.int8)
+    plans = with_(resampling=ResamplingSpec(method="zeros"), normalization=(NormalizationSpec(name="none"),))
+    case = run(plans, array, classes, (2.0, 1.0, 1.0))
+    assert case.image.shape == (1, 6, 4, 5)
+    assert not case.image.any()
+    with pytest.raises(SegForgeError, match=r"zeross is not among the resamplings here\. Did you mean zeros\?"):
+        run(with_(resampling=ResamplingSpec(method="zeross")), array, classes)
