@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/segforge demo
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -122,7 +122,7 @@ def find_workspace(folder: Path | None = None) -> Workspace:
         return Workspace(here, more_raw)
     raise SegForgeError(
         f"{here} is no workspace: it has no folder raw/. Go to a folder that has raw/DatasetXXX_Name, "
-        "or name one with --workspace or SEGFORGE_WORKSPACE."
+        "name one with --workspace or SEGFORGE_WORKSPACE, or make one here: mkdir raw"
     )
 
 

@@ -17,9 +17,12 @@ SERIES = ("13_HCropVolume", "14_HCropVolume")
 Array = npt.NDArray[Any]
 
 
-def copy_series(shared: Path, folder: Path, number: int = 0) -> Path:
-    """One of the real series, in a folder that can be written to."""
+def copy_series(shared: Path, folder: Path, number: int = 0, slices: int = 99) -> Path:
+    """One of the real series, or its first slices, in a folder that can be written to."""
     shutil.copytree(shared / "data" / "dicom_hippocrop" / SERIES[number], folder, copy_function=shutil.copyfile)
+    for path in folder.iterdir():
+        if int(path.stem) > slices:
+            path.unlink()
     return folder
 
 

@@ -105,7 +105,12 @@ def available_cores() -> int:
 
 
 def run_all(
-    factory: ExecutorFactory, tasks: Sequence[Task[Result]], *, resources: Resources, description: str
+    factory: ExecutorFactory,
+    tasks: Sequence[Task[Result]],
+    *,
+    resources: Resources,
+    description: str,
+    finished: Callable[[str], object] = lambda name: None,
 ) -> Outcome[Result]:
     """Run every task and collect results and reasons for failure.
 
@@ -117,26 +122,32 @@ def run_all(
         tasks: The tasks; their names must differ.
         resources: What to ask of the executor.
         description: Words for the progress bar.
+        finished: Called with the name of each task that has come to its end.
 
     Returns:
         Results and failures; together they name every task.
     """
     outcome: Outcome[Result] = Outcome()
     waiting = list(tasks)
-    with progress_bar(len(tasks), description) as advance:
+    with progress_bar(len(tasks), description) as advance_bar:
+
+        def advance(name: str) -> None:
+            advance_bar()
+            finished(name)
+
         while broken := _run(factory(resources), waiting, resources.workers, outcome, advance):
             if not broken.suspects:
                 outcome.failures |= {task.name: broken.reason for task in waiting if task.name not in outcome.results}
             for suspect in broken.suspects:
                 if alone := _run(factory(Resources(workers=1)), [suspect], 1, outcome, advance):
                     outcome.failures[suspect.name] = alone.reason
-                    advance()
+                    advance(suspect.name)
             waiting = [task for task in tasks if task.name not in outcome.results and task.name not in outcome.failures]
     return outcome
 
 
 def _run(
-    executor: Executor, tasks: Sequence[Task[Result]], workers: int, outcome: Outcome[Result], advance: Callable[[], object]
+    executor: Executor, tasks: Sequence[Task[Result]], workers: int, outcome: Outcome[Result], advance: Callable[[str], object]
 ) -> _Break[Result] | None:
     """Run tasks until all are done (None) or the pool breaks."""
     waiting = list(reversed(tasks))
@@ -150,8 +161,7 @@ def _run(
             pool = dict(getattr(executor, "_processes", None) or pool)
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                 _collect(future, under_way[future], outcome)
-                del under_way[future]
-                advance()
+                advance(under_way.pop(future).name)
     except BrokenExecutor:
         # A task that was refused because the pool had broken already is not under way: it is still in `waiting`.
         return _Break(list(under_way.values()), _cause_of_death(pool))

@@ -65,7 +65,11 @@ def open_dataset(folder: Path) -> RawDataset:
     Raises:
         SegForgeError: If files are missing or doubled; names up to ten of them.
     """
-    description = read_description(folder / FILE_NAME)
+    return open_described(folder, read_description(folder / FILE_NAME))
+
+
+def open_described(folder: Path, description: DatasetDescription) -> RawDataset:
+    """Find the training cases of a data set whose description was read before; errors as of `open_dataset`."""
     listing = list_cases(folder, description)
     _refuse_doubled(listing)
     ids = {case.id for case in listing.cases}

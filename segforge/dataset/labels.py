@@ -120,10 +120,9 @@ class LabelScheme:
         classes = np.empty(stored.shape, np.int8 if len(values) <= 128 else np.int16)
         flat, result, wrong = stored.reshape(-1), classes.reshape(-1), set[int]()
         for begin in range(0, flat.size, _TOGETHER):
-            part = flat[begin : begin + _TOGETHER]
-            found = order[np.searchsorted(values, part, sorter=order).clip(0, len(values) - 1)]
-            wrong.update(np.unique(part[values[found] != part]).tolist())
-            result[begin : begin + _TOGETHER] = found
+            part = slice(begin, begin + _TOGETHER)
+            result[part], unknown = _looked_up(flat[part], values, order)
+            wrong.update(unknown)
         if wrong:
             shown = ", ".join(f"{value:g}" for value in sorted(wrong)[:8]) + (", ..." if len(wrong) > 8 else "")
             allowed = ", ".join(str(value) for value in values[:12]) + (", ..." if len(values) > 12 else "")
@@ -143,6 +142,17 @@ class LabelScheme:
         for head, written in zip(logits, self.write_order, strict=True):
             classes[head > 0] = written
         return classes
+
+
+def _looked_up(stored: Array, values: Array, order: Array) -> tuple[Array, list[int]]:
+    """The class of each value, and the values that have none; `order` sorts `values`, of which class n has the n-th."""
+    low, high = int(stored.min()), int(stored.max())
+    is_dense = high - low < stored.size
+    known = np.arange(low, high + 1) if is_dense else np.unique(stored)
+    found = order[np.searchsorted(values, known, sorter=order).clip(0, len(values) - 1)]
+    places = stored.astype(np.int64) - low if is_dense else np.searchsorted(known, stored)
+    missing = known[values[found] != known]
+    return found[places], np.intersect1d(stored, missing).tolist() if len(missing) else []
 
 
 def values_by_name(labels: Mapping[str, int | tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

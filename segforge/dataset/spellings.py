@@ -8,7 +8,8 @@ from typing import Any
 def modernised(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The content in today's spelling, and a sentence for each thing that was spelled otherwise.
 
-    Understood are `modality` for `channel_names`, labels as value to name ({"0": "background"}), and values as text.
+    Understood are `modality` for `channel_names`, labels as value to name ({"0": "background"}), values as text, and
+    a `file_ending` without its dot.
     """
     result, notes = dict(content), list[str]()
     if "channel_names" not in result and isinstance(result.get("modality"), dict):
@@ -19,6 +20,10 @@ def modernised(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         result["labels"] = {name: _as_number(value) for name, value in _by_name(labels).items()}
         if result["labels"] != labels:
             notes.append(f'"labels" gives a value to each name: {_shown(result["labels"])}')
+    ending = result.get("file_ending")
+    if isinstance(ending, str) and ending and not ending.startswith("."):
+        result["file_ending"] = f".{ending}"
+        notes.append(f'"file_ending" begins with a dot: ".{ending}"')
     if result.get("overwrite_image_reader_writer") == "None":
         del result["overwrite_image_reader_writer"]
     if "regions_class_order" in result:

@@ -101,9 +101,11 @@ def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str]) -> None:
             raise SegForgeError(
                 f"{brought} and {kept} differ. Remove the one that is wrong; trained folds belong to the second."
             )
+        if left := set(cases) - _cases_of(splits):
+            log.warning("%s leaves out %d of %d cases; they are in no fold.", brought, len(left), len(cases))
         write_splits(kept, splits)
     elif kept.is_file():
-        new = set(cases) - {case for fold in read_splits(kept, cases) for case in (*fold.train, *fold.val)}
+        new = set(cases) - _cases_of(read_splits(kept, cases))
         if new:
             log.warning("%s does not know %d new cases; they are in no fold. Remove it to have folds made.", kept, len(new))
     elif len(cases) > 1:
@@ -123,12 +125,8 @@ def read_splits(path: Path, cases: Sequence[str]) -> Splits:
     if not len(splits):
         raise SegForgeError(f"{path} has no folds.")
     for number, fold in enumerate(splits):
-        doubled = [case for case, count in Counter((*fold.train, *fold.val)).items() if count > 1]
-        unknown = sorted({*fold.train, *fold.val} - set(cases))
-        if doubled or unknown or not fold.train or not fold.val:
-            empty = "no validation case" if fold.train else "no training case"
-            problem = f"{doubled[0]} twice" if doubled else f"the unknown case {unknown[0]}" if unknown else empty
-            raise SegForgeError(f"{path}: fold {number} has {problem}. Correct the file, or remove it to have folds made.")
+        if fault := _fault(fold, cases):
+            raise SegForgeError(f"{path}: fold {number} has {fault}. Correct the file, or remove it to have folds made.")
     return splits
 
 
@@ -159,3 +157,20 @@ def fold_cases(splits: Splits, fold: int | str, cases: Sequence[str]) -> Fold:
     names = sorted(cases)
     chosen = np.random.RandomState(SEED + number).choice(len(names), int(len(names) * 0.8), replace=False)
     return fold_without(names, set(range(len(names))) - set(chosen.tolist()))
+
+
+def _fault(fold: Fold, cases: Sequence[str]) -> str | None:
+    """What is wrong with a fold."""
+    if shared := sorted({*fold.train} & {*fold.val}):
+        return f"{shared[0]} on both sides"
+    if doubled := [case for case, count in Counter((*fold.train, *fold.val)).items() if count > 1]:
+        return f"{doubled[0]} twice"
+    if unknown := sorted({*fold.train, *fold.val} - set(cases)):
+        return f"the unknown case {unknown[0]}"
+    if not fold.train or not fold.val:
+        return "no validation case" if fold.train else "no training case"
+    return None
+
+
+def _cases_of(splits: Splits) -> set[str]:
+    return {case for fold in splits for case in (*fold.train, *fold.val)}

@@ -112,7 +112,7 @@ def _tasks(job: Preprocessing, outputs: Sequence[_Output], reader: CaseReader) -
 
 
 def _run(job: Preprocessing, tasks: Sequence[Task[None]], forecasts: dict[str, CaseForecast], kept: int) -> Outcome[None]:
-    """Run the tasks, a tenth of the work first, which tells how long the rest takes; `kept` bytes are decoded already."""
+    """Run the tasks; `kept` bytes are decoded already."""
     due = [forecasts[task.name] for task in tasks]
     disk, largest = sum(item.disk for item in due), max(item.memory for item in due)
     resources = workers_within(job.resources, job.memory - PROCESS_BYTES, largest)
@@ -121,19 +121,24 @@ def _run(job: Preprocessing, tasks: Sequence[Task[None]], forecasts: dict[str, C
     memory = PROCESS_BYTES + at_once * largest + kept * (1 - at_once / len(tasks))
     log.info("Preprocessing %d cases: %s on disk, about %s of memory for %d at once.",
              len(tasks), _size(disk), _size(round(memory)), at_once)  # fmt: skip
-    total, pilot, done = sum(item.work for item in due), list[Task[None]](), 0
-    for task in tasks:
-        if done >= _PILOT * total:
-            break
-        pilot.append(task)
-        done += forecasts[task.name].work
-    begin = time.monotonic()
-    outcome = run_all(job.factory, pilot, resources=resources, description="preprocessing")
-    seconds = (time.monotonic() - begin) * (total - done) / done
-    if seconds > 1:
-        log.info("The rest takes about %s.", _duration(seconds))
-    rest = run_all(job.factory, tasks[len(pilot) :], resources=resources, description="preprocessing")
-    return Outcome(outcome.results | rest.results, outcome.failures | rest.failures)
+    clock = _Clock({task.name: forecasts[task.name].work for task in tasks})
+    return run_all(job.factory, tasks, resources=resources, description="preprocessing", finished=clock.advance)
+
+
+class _Clock:
+    """Tells once, after a tenth of the work, how long the rest takes."""
+
+    def __init__(self, work: dict[str, int]) -> None:
+        self._work, self._done, self._begin = work, 0, time.monotonic()
+        self._total = sum(work.values())
+
+    def advance(self, name: str) -> None:
+        """Note that a case is finished."""
+        before, self._done = self._done, self._done + self._work[name]
+        if before < _PILOT * self._total <= self._done < self._total:
+            seconds = (time.monotonic() - self._begin) * (self._total - self._done) / self._done
+            if seconds > 1:
+                log.info("The rest takes about %s.", _duration(seconds))
 
 
 def _preprocess_case(case: Case, reader: CaseReader, dataset: RawDataset, plans: Plans, outputs: list[_Output]) -> None:

@@ -49,3 +49,12 @@ def test_an_interrupt_is_passed_on() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_all(inline, [Task("a", interrupt)], resources=Resources(), description="test")
+
+
+@pytest.mark.parametrize("factory", [inline, threads])
+def test_each_task_is_told_of_when_it_has_come_to_its_end(factory) -> None:
+    told: list[str] = []
+    tasks = [Task(name, int, (word,)) for name, word in (("a", "1"), ("b", "no number"), ("c", "3"))]
+    outcome = run_all(factory, tasks, resources=Resources(2), description="", finished=told.append)
+    assert sorted(told) == ["a", "b", "c"]
+    assert set(outcome.failures) == {"b"}

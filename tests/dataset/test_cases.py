@@ -95,7 +95,7 @@ def test_an_unknown_label_value_is_refused_with_the_file(dataset: Path) -> None:
     [
         ({"labels": {"x": 1}}, r'dataset\.json: labels must hold "background": 0'),
         ({"channel_names": {"0": "a", "2": "b"}}, r"channel_names must be numbered 0, 1; found 0, 2"),
-        ({"file_ending": "png"}, r"file_ending"),
+        ({"file_ending": "a picture"}, r"file_ending"),
         ({"labels": {"background": 0, "x": 1.5}}, r"labels\.x"),
         ({"labels": None}, r"labels"),
     ],

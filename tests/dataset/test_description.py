@@ -40,6 +40,11 @@ def test_modality_is_channel_names(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert '"modality" is spelled "channel_names": {"0": "CT", "1": "PET"}' in caplog.text
 
 
+def test_an_ending_gets_its_dot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert described(tmp_path, file_ending="nii.gz").file_ending == ".nii.gz"
+    assert '"file_ending" begins with a dot: ".nii.gz"' in caplog.text
+
+
 def test_today_s_spelling_needs_no_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     described(tmp_path)
     assert not caplog.text

@@ -47,7 +47,8 @@ def test_splits_survive_the_round_trip_in_nnunets_layout(tmp_path: Path) -> None
     ("content", "message"),
     [
         ([{"train": ["case_000", "nobody"], "val": []}], "fold 0 has the unknown case nobody"),
-        ([{"train": ["case_000"], "val": ["case_000"]}], "fold 0 has case_000 twice"),
+        ([{"train": ["case_000"], "val": ["case_000"]}], "fold 0 has case_000 on both sides"),
+        ([{"train": ["case_000", "case_000"], "val": ["case_001"]}], "fold 0 has case_000 twice"),
         ([{"train": [], "val": ["case_000"]}], "no training case"),
         ([], "no folds"),
         ({"train": []}, "must be a list"),
@@ -60,12 +61,21 @@ def test_a_wrong_file_is_refused(tmp_path: Path, content, message: str) -> None:
         read_splits(tmp_path / "s.json", CASES)
 
 
-def test_folds_that_come_with_the_data_are_used_and_must_not_change(tmp_path: Path) -> None:
+def test_folds_that_come_with_the_data_are_used_and_must_not_change(tmp_path: Path, caplog) -> None:
     raw, preprocessed = tmp_path / "raw", tmp_path / "preprocessed"
     raw.mkdir()
     (raw / FILE_NAME).write_text(json.dumps([{"train": CASES[:20], "val": CASES[20:]}]))
     provide_splits(raw, preprocessed, CASES)
     assert len(read_splits(preprocessed / FILE_NAME, CASES)) == 1
+    assert not caplog.text
     (raw / FILE_NAME).write_text(json.dumps([{"train": CASES[:19], "val": CASES[19:]}]))
     with pytest.raises(SegForgeError, match="differ"):
         provide_splits(raw, preprocessed, CASES)
+
+
+def test_cases_that_are_in_no_fold_of_the_data_are_counted(tmp_path: Path, caplog) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / FILE_NAME).write_text(json.dumps([{"train": CASES[:10], "val": CASES[10:20]}]))
+    provide_splits(raw, tmp_path / "preprocessed", CASES)
+    assert "splits_final.json leaves out 3 of 23 cases; they are in no fold." in caplog.text

@@ -4,6 +4,7 @@ import json
 import shutil
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nibabel
@@ -302,6 +303,19 @@ def test_a_case_whose_worker_dies_is_named_and_the_others_are_checked(dataset: P
 def test_worker_processes_find_the_same(dataset: Path) -> None:
     label_of(labels(7))(dataset)
     assert verify_dataset(dataset, processes, Resources(workers=1)) == verified(dataset)
+
+
+def test_old_spellings_are_said_once(dataset: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = dataset / "dataset.json"
+    content = json.loads(path.read_text())
+    content["modality"] = content.pop("channel_names")
+    path.write_text(json.dumps(content))
+    (dataset / "labelsTr" / "b.nii.gz").unlink()
+    for look in (verified, open_checked_dataset):
+        caplog.clear()
+        with suppress(SegForgeError):
+            look(dataset)
+        assert caplog.text.count('"modality" is spelled') == 1
 
 
 def test_a_wrong_description_is_an_error(dataset: Path) -> None:

@@ -164,7 +164,7 @@ def test_folds_brought_by_the_user_are_checked_too(workspace: Path, segforge) ->
     brought[0]["val"] = ["phantom_004"]
     (workspace / RAW / "splits_final.json").write_text(json.dumps(brought))
     done = segforge("split -d 900 --check", workspace, status=2)
-    assert "fold 0 has phantom_004 twice" in done.stderr
+    assert "fold 0 has phantom_004 on both sides" in done.stderr
 
 
 def test_split_from_python_returns_the_folds(workspace: Path) -> None:

@@ -50,3 +50,19 @@ def test_fewer_workers_where_memory_allows_no_more(
         with caplog.at_level("INFO"):
             preprocess_dataset(Preprocessing(phantom, measured, plans, names, folder, inline, Resources(3), memory))
         assert f"of memory for {workers} at once" in caplog.text
+
+
+def test_after_a_tenth_of_the_work_the_time_for_the_rest_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = iter([100.0, 104.0, 500.0])
+    monkeypatch.setattr(run.time, "monotonic", lambda: next(now))
+    clock = run._Clock({"a": 5, "b": 5, "c": 70, "d": 20})
+    with caplog.at_level("INFO"):
+        clock.advance("a")
+        assert not caplog.text
+        clock.advance("b")  # a tenth in 4 s
+        clock.advance("c")
+        clock.advance("d")
+    assert caplog.text.count("The rest takes about") == 1
+    assert "The rest takes about 36 s." in caplog.text

@@ -93,8 +93,10 @@ def inspect_stack(case: SourceCase, threshold: float | None = None) -> Facts:
     ]
     first, values = slices[0], Counter[str]()
     for path, facts in zip(case.images, slices, strict=True):
+        if not facts.is_2d:
+            raise SegForgeError(f"{path} is a volume already; --stack is for planes. Leave it out.")
         _refuse_other_shape(path, facts.shape, case.images[0], first.shape)
-        if not facts.is_2d or (facts.channels, facts.dtype) != (first.channels, first.dtype):
+        if (facts.channels, facts.dtype) != (first.channels, first.dtype):
             raise SegForgeError(
                 f"{path} has {facts.channels} channels of {facts.dtype} and shape {facts.shape}, the first slice "
                 f"{case.images[0]} {first.channels} of {first.dtype}. The slices of a stack must be planes of one kind."

@@ -86,7 +86,8 @@ def label_names(values: Sequence[int], typed: Sequence[str] | None, meanings: Se
     labels = {BACKGROUND: 0} | {name: value for value, name in names.items()}
     if len(labels) <= len(names):
         raise SegForgeError(
-            f"--label-names: each label needs a name of its own, other than {BACKGROUND}; found {' '.join(typed or ())}."
+            f"Each label needs a name of its own, other than {BACKGROUND}; found {', '.join(names.values())}. "
+            "Give other names with --label-names."
         )
     try:
         LabelScheme.from_description(labels)

@@ -15,7 +15,7 @@ from segforge.dataset.conversion.listing import examples, without_ending
 from segforge.dataset.conversion.recipe import Recipe
 from segforge.dataset.conversion.shades import refuse_shades
 from segforge.dataset.conversion.source import SourceCase
-from segforge.dataset.conversion.summary import describe_images, describe_labels, describe_left
+from segforge.dataset.conversion.summary import counted, describe_images, describe_labels, describe_left
 from segforge.dataset.description import FILE_NAME, DatasetDescription
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.images.files import ending_of, read_labels
@@ -59,7 +59,7 @@ def describe_folder(
     if target.exists():
         log.info("The old one is kept as %s.", move_aside(target).name)
     description.write(target)
-    log.info("%s: %d training cases.", target, len(cases))
+    log.info("%s: %s.", target, counted(len(cases), "training case"))
     for line in (
         describe_images(facts, recipe, description),
         *describe_labels(facts, recipe, description),

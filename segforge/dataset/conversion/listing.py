@@ -50,7 +50,10 @@ def list_files(folder: Path) -> tuple[list[SourceFile], list[Path]]:
         if picture_ending(path)
     ]
     if not files:
-        raise SegForgeError(f"{folder} has no image in a format that SegForge knows. Are the images in another folder?")
+        raise SegForgeError(
+            f"{folder} has no image in a format that SegForge knows. "
+            "Are the images in another folder? DICOM series: segforge convert dicom."
+        )
     known = {path for file in files for path in all_files([file.path])}
     return files, [path for path in paths if path not in known]
 

@@ -1,7 +1,7 @@
 """Which image belongs to which label map: by their names, or by templates for them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,6 @@ from segforge.dataset.conversion.naming import CASE, match_names, names_by_templ
 from segforge.dataset.conversion.roles import Roles, roles_by_template, tell_roles
 from segforge.dataset.conversion.source import Pairing, SourceCase, with_ids
 from segforge.errors import SegForgeError
-
-_REMEDY = f'describe the names with --image-pattern "{CASE}" --pattern "{CASE}_mask", or list the pairs with --pairs FILE.csv.'
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def pair_folder(source: Path, templates: Templates) -> Pairing:
     if roles is None:
         raise SegForgeError(
             f"The names in {source} do not tell images from label maps: {examples(file.path for file in files)}. "
-            f"Name their folders with --images and --labels, {_REMEDY}"
+            f"Name their folders with --images and --labels, {_remedy(files)}"
         )
     return _paired(roles, templates, others)
 
@@ -67,7 +65,7 @@ def _paired(roles: Roles, templates: Templates, others: Iterable[Path]) -> Pairi
     if not any(labels_of.values()):
         raise SegForgeError(
             f"No label map ({examples(file.path for file in roles.labels)}) has a name that belongs to an image "
-            f"({examples(file.path for file in roles.images)}). Check the folders, {_REMEDY}"
+            f"({examples(file.path for file in roles.images)}). Check the folders, {_remedy(roles.images)}"
         )
     _refuse_several_labels(labels_of, channels)
     cases = with_ids(SourceCase(name, files, tuple(labels_of[name])) for name, files in channels.items())
@@ -95,6 +93,14 @@ def _names(roles: Roles, templates: Templates) -> tuple[dict[SourceFile, str], d
 
 def _is_given(templates: Templates) -> bool:
     return bool(templates.image or templates.label)
+
+
+def _remedy(files: Sequence[SourceFile]) -> str:
+    """What to type where names do not tell; files that are called alike in all folders are told by the folder."""
+    names = sorted({file.stem for file in files})
+    is_folder_per_case = len(names) == 2 < len(files)
+    image, label = (f"{CASE}/{name}" for name in names) if is_folder_per_case else (CASE, f"{CASE}_mask")
+    return f'describe the names with --image-pattern "{image}" --pattern "{label}", or list the pairs with --pairs FILE.csv.'
 
 
 def _refuse_several_labels(labels_of: Mapping[str, list[Path]], images: Mapping[str, tuple[Path, ...]]) -> None:

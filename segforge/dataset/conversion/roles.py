@@ -31,7 +31,8 @@ def tell_roles(files: Sequence[SourceFile]) -> Roles | None:
     """Images and label maps among the files of one folder, or None if their names do not tell.
 
     Label maps are the files with a word like `mask` or `label` in their name or their folder's; else the lossless ones where
-    each has a JPEG of its name beside it; else those whose name begins with another's (`Image_01L_1stHO`, `Image_01L`).
+    each has a JPEG of its name beside it, or each folder has one of both; else those whose name begins with another's
+    (`Image_01L_1stHO`, `Image_01L`).
     """
     return _by_words(files) or _by_endings(files) or _by_longer_names(files)
 
@@ -60,6 +61,8 @@ def _by_longer_names(files: Sequence[SourceFile]) -> Roles | None:
 
 def _by_endings(files: Sequence[SourceFile]) -> Roles | None:
     lossy = tuple(file for file in files if picture_ending(file.path) in LOSSY)
-    names = {file.parts for file in lossy}
     labels = tuple(file for file in files if file not in lossy)
-    return Roles(lossy, labels) if labels and all(file.parts in names for file in labels) else None
+    are_alike = {file.parts for file in labels} <= {file.parts for file in lossy}
+    folders = [sorted(file.parts[:-1] for file in kind) for kind in (lossy, labels)]
+    are_pairs = folders[0] == folders[1] and len(set(folders[0])) == len(folders[0])
+    return Roles(lossy, labels) if labels and (are_alike or are_pairs) else None

@@ -88,11 +88,14 @@ class Conversion:
         if done:
             self._say(done, recipe, described, left)
         if self.failures:
-            cases = {*self.failures, *(case.id for case in self.cases)}
             raise CasesFailed(
-                f"{len(self.failures)} of {counted(len(cases), 'case')} failed, the others are in {self.folder.path}. "
+                f"{len(self.failures)} of {counted(self._total, 'case')} failed, the others are in {self.folder.path}. "
                 f"Mend their files and type the same command again:\n{self._reasons}"
             )
+
+    @property
+    def _total(self) -> int:
+        return len({*self.failures, *(case.id for case in self.cases)})
 
     @property
     def _reasons(self) -> str:
@@ -113,7 +116,7 @@ class Conversion:
         readable = [case for case in self.cases if case.id in self.records]
         due = [case for case in readable if not self.folder.is_finished(self.records[case.id], recipe)]
         if len(due) < len(readable):
-            log.info("%d of %d cases are there already.", len(readable) - len(due), len(self.cases))
+            log.info("%d of %d cases are there already.", len(readable) - len(due), self._total)
         if due:
             self.folder.withdraw_description()
         tasks = [Task(case.id, _write, (self.folder, case, self.records[case.id], recipe, self.write)) for case in due]

@@ -1,6 +1,7 @@
 """What a converter works on: the cases of a source, and what it leaves."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from segforge.dataset.conversion.listing import all_files
 from segforge.errors import SegForgeError
 
-_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]")
+_NOT_IN_IDS = re.compile(r"[^\w.-]")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def without_unlabelled(pairing: Pairing) -> Pairing:
 def with_ids(
     cases: Iterable[SourceCase], other_way: str = ", or name the cases in a list with --pairs FILE.csv (image,label,case)"
 ) -> tuple[SourceCase, ...]:
-    """The cases, in order, with names that files can have everywhere: letters, digits, dots, `-` and `_`.
+    """The cases, in order, with names that files can have everywhere: letters without accents, digits, dots, `-`, `_`.
 
     Args:
         cases: The cases.
@@ -67,10 +68,16 @@ def with_ids(
     """
     named: dict[str, SourceCase] = {}
     for case in cases:
-        renamed = replace(case, id=_NOT_IN_IDS.sub("_", case.id))
+        renamed = replace(case, id=portable_name(case.id))
         other = named.setdefault(renamed.id, renamed)
         if other is not renamed:
             raise SegForgeError(
                 f"{other.images[0]} and {case.images[0]} would both be the case {renamed.id}. Rename one{other_way}."
             )
     return tuple(named.values())
+
+
+def portable_name(name: str) -> str:
+    """A name that files can have everywhere; accents are left out because file systems differ in how they encode them."""
+    letters = (letter for letter in unicodedata.normalize("NFKD", name) if unicodedata.category(letter) != "Mn")
+    return _NOT_IN_IDS.sub("_", unicodedata.normalize("NFC", "".join(letters)))

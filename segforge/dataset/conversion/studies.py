@@ -1,13 +1,14 @@
 """The DICOM series below a folder as cases, each with the segmentations that refer to it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
-from segforge.dataset.conversion.source import SourceCase, with_ids
+from segforge.dataset.conversion.source import SourceCase, portable_name, with_ids
 from segforge.errors import SegForgeError, did_you_mean
+from segforge.images.dicom_headers import require_dicom
 from segforge.images.dicom_objects import DicomObject, Kind, list_objects
 
 _LEFT: Mapping[Kind, str] = {
@@ -68,33 +69,33 @@ def find_series(
     """
     folders = _listed(source, factory, resources)
     objects = [item for items in folders.values() for item in items]
-    found = [series for folder, items in folders.items() for series in _series(_name(source, folder), items, objects)]
+    segmentations = [item for item in objects if item.kind == "segmentation"]
+    found = [series for folder, items in folders.items() for series in _series(_name(source, folder), items, segmentations)]
     damaged = {name: reason for folder, items in folders.items() for name, reason in _damaged(_name(source, folder), items)}
     if not found and not damaged:
         raise SegForgeError(f"{source} holds no DICOM image at any depth. Name the folder that the series lie in.")
-    labelled = [series for series in found if series.segmentations or test]
-    if not labelled and not damaged:
+    wanted = [series for series in found if series.segmentations or test]
+    if not wanted and not damaged:
         raise SegForgeError(f"No segmentation (SEG) refers to a series in {source}. Without --no-test they become test cases.")
-    chosen = _of_one_modality(labelled, modality.upper() if modality else None, source)
-    sound = (series for series in chosen if series.name not in damaged)
-    cases = with_ids(
-        (SourceCase(series.name, tuple(item.path for item in series.slices), series.segmentations) for series in sound),
-        other_way=" of their folders",
-    )
+    chosen = _of_one_modality(wanted, modality.upper() if modality else None, source)
     left = {
-        "series without a segmentation": tuple(series.folder for series in found if series not in labelled),
-        "series of other modalities": tuple(series.folder for series in labelled if series not in chosen),
-        "segmentations that refer to no series here": _without_series(objects, found),
-        **{reason: tuple(item.path for item in objects if item.kind == kind) for kind, reason in _LEFT.items()},
+        "series without a segmentation": [series.folder for series in found if series not in wanted],
+        "series of other modalities": [series.folder for series in wanted if series not in chosen],
+        "segmentations that refer to no series here": _without_series(segmentations, found),
+        **{reason: [item.path for item in objects if item.kind == kind] for kind, reason in _LEFT.items()},
         "other files": _other_files(source, objects),
     }
     return Studies(
-        cases, chosen[0].modality if chosen else "", damaged, {reason: paths for reason, paths in left.items() if paths}
+        cases=_cases(series for series in chosen if portable_name(series.name) not in damaged),
+        modality=chosen[0].modality if chosen else "",
+        damaged=damaged,
+        left={reason: tuple(paths) for reason, paths in left.items() if paths},
     )
 
 
 def _listed(source: Path, factory: ExecutorFactory, resources: Resources) -> dict[Path, list[DicomObject]]:
     """The DICOM files of each folder."""
+    require_dicom()
     if not source.is_dir():
         raise SegForgeError(f"{source} is no folder. Name the folder that the series lie in.")
     folders = sorted(path for path in (source, *source.rglob("*")) if path.is_dir() and not _is_hidden(source, path))
@@ -105,7 +106,7 @@ def _listed(source: Path, factory: ExecutorFactory, resources: Resources) -> dic
     return {folder: outcome.results[str(folder)] for folder in folders}
 
 
-def _series(name: str, items: Sequence[DicomObject], all_objects: Sequence[DicomObject]) -> Iterator[_Series]:
+def _series(name: str, items: Sequence[DicomObject], segmentations: Sequence[DicomObject]) -> Iterator[_Series]:
     """The series in one folder; segmentations may lie elsewhere."""
     slices = defaultdict[str, list[DicomObject]](list)
     for item in items:
@@ -115,19 +116,22 @@ def _series(name: str, items: Sequence[DicomObject], all_objects: Sequence[Dicom
     have_numbers = None not in numbers.values() and len(set(numbers.values())) == len(numbers)
     for uid, members in slices.items():
         full_name = name if len(slices) == 1 else f"{name}_{numbers[uid] if have_numbers else uid}"
-        yield _Series(full_name, tuple(members), _segmentations(members, all_objects))
+        known_as = {uid, *(item.instance for item in members)}
+        yield _Series(full_name, tuple(members), tuple(item.path for item in segmentations if known_as & item.refers_to))
 
 
-def _segmentations(slices: Sequence[DicomObject], objects: Sequence[DicomObject]) -> tuple[Path, ...]:
-    uids = {slices[0].series, *(item.instance for item in slices)}
-    return tuple(item.path for item in objects if item.kind == "segmentation" and uids & item.refers_to)
+def _cases(series: Iterable[_Series]) -> tuple[SourceCase, ...]:
+    return with_ids(
+        (SourceCase(item.name, tuple(part.path for part in item.slices), item.segmentations) for item in series),
+        other_way=" of their folders",
+    )
 
 
 def _damaged(name: str, items: Sequence[DicomObject]) -> Iterator[tuple[str, str]]:
     """A damaged file may belong to any series in its folder."""
     if reasons := [item.damage for item in items if item.kind == "damaged"]:
         for series in {series.name for series in _series(name, items, ())} or {name}:
-            yield series, reasons[0]
+            yield portable_name(series), reasons[0]
 
 
 def _of_one_modality(series: Sequence[_Series], wanted: str | None, source: Path) -> list[_Series]:
@@ -141,15 +145,15 @@ def _of_one_modality(series: Sequence[_Series], wanted: str | None, source: Path
     return [item for item in series if wanted in (None, item.modality)]
 
 
-def _without_series(objects: Sequence[DicomObject], series: Sequence[_Series]) -> tuple[Path, ...]:
+def _without_series(segmentations: Sequence[DicomObject], series: Sequence[_Series]) -> list[Path]:
     used = {path for item in series for path in item.segmentations}
-    return tuple(item.path for item in objects if item.kind == "segmentation" and item.path not in used)
+    return [item.path for item in segmentations if item.path not in used]
 
 
-def _other_files(source: Path, objects: Sequence[DicomObject]) -> tuple[Path, ...]:
+def _other_files(source: Path, objects: Sequence[DicomObject]) -> list[Path]:
     known = {item.path for item in objects}
     files = (path for path in sorted(source.rglob("*")) if path.is_file() and not _is_hidden(source, path))
-    return tuple(path for path in files if path not in known and path.name != "DICOMDIR")
+    return [path for path in files if path not in known and path.name != "DICOMDIR"]
 
 
 def _name(source: Path, folder: Path) -> str:

@@ -116,4 +116,5 @@ def _changed_files(what: str, cases: Sequence[Sequence[Path]], recipe: Recipe) -
         return
     for ending, count in endings.items():
         if ending != recipe.ending:
-            yield f"{count} {what} were decoded ({ending}) and written without loss ({recipe.ending})"
+            files = f"{count} {what} were" if count > 1 else f"1 {what.removesuffix('s')} was"
+            yield f"{files} decoded ({ending}) and written without loss ({recipe.ending})"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from segforge.dataset.cases import RawDataset, open_dataset
+from segforge.dataset.cases import RawDataset, open_described
 from segforge.dataset.description import FILE_NAME, read_description
 from segforge.dataset.verification.listing import check_listing
 from segforge.dataset.verification.problem import FATAL, Problem
@@ -19,10 +19,11 @@ def open_checked_dataset(folder: Path) -> RawDataset:
     Raises:
         SegForgeError: If files are missing or doubled; names all of them.
     """
+    description = read_description(folder / FILE_NAME)
     try:
-        dataset = open_dataset(folder)
+        dataset = open_described(folder, description)
     except SegForgeError:
-        problems = check_listing(folder, read_description(folder / FILE_NAME))
+        problems = check_listing(folder, description)
         if fatal := [problem for problem in problems if problem.kind in FATAL]:
             raise SegForgeError(_as_error(folder, fatal)) from None
         raise

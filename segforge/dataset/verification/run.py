@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from segforge.compute.executors import ExecutorFactory, Resources, Task, run_all
-from segforge.dataset.cases import IMAGES, Case, open_dataset
+from segforge.dataset.cases import IMAGES, Case, open_described
 from segforge.dataset.description import FILE_NAME, DatasetDescription, read_description
 from segforge.dataset.verification.across import check_across
 from segforge.dataset.verification.content import check_case
@@ -21,7 +21,8 @@ def verify_dataset(folder: Path, factory: ExecutorFactory, resources: Resources)
     Raises:
         SegForgeError: If `dataset.json` is missing or wrong.
     """
-    description, refusal = _description(folder)
+    description = read_description(folder / FILE_NAME)
+    refusal = _refusal(folder, description)
     listing = list_files(folder, description)
     problems = list(listing.problems)
     if refusal and not any(problem.kind in FATAL for problem in problems):
@@ -43,12 +44,13 @@ def verify_dataset(folder: Path, factory: ExecutorFactory, resources: Resources)
     )
 
 
-def _description(folder: Path) -> tuple[DatasetDescription, str | None]:
-    """The description, and why the data set cannot be opened with it if it cannot."""
+def _refusal(folder: Path, description: DatasetDescription) -> str | None:
+    """Why the data set cannot be opened, if it cannot."""
     try:
-        return open_dataset(folder).description, None
+        open_described(folder, description)
     except SegForgeError as error:
-        return read_description(folder / FILE_NAME), str(error)
+        return str(error)
+    return None
 
 
 def _unchecked(folder: Path, case: Case, reason: str) -> Problem:

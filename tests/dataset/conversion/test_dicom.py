@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def labels_for(series: Path) -> np.ndarray:
 def studies(shared: Path, source: Path) -> Path:
     """Two patients; the segmentation of each lies in a folder of its own."""
     for number, patient in enumerate(("Ada", "Bob")):
-        series = copy_series(shared, source / patient / "t1", number)
+        series = copy_series(shared, source / patient / "t1", number, slices=9 + number)
         write_segmentation(
             source / patient / "seg" / "1.dcm", series, labels_for(series), {"Anterior": (1,), "Posterior": (2,)}
         )
@@ -121,6 +122,17 @@ def test_labels_and_the_channel_are_called_as_the_user_says(studies: Path, conve
         convert(studies, label_names=["front"])
 
 
+def test_a_segment_that_is_called_background_needs_another_name(studies: Path, convert) -> None:
+    for patient in ("Ada", "Bob"):
+        series = studies / patient / "t1"
+        write_segmentation(studies / patient / "seg" / "1.dcm", series, labels_for(series), {"organ": (1,), "background": (2,)})
+    with pytest.raises(
+        SegForgeError, match=r"other than background; found organ, background\. Give other names with --label-names"
+    ):
+        convert(studies)
+    assert convert(studies, label_names=["rest=2"]).description.labels == {"background": 0, "organ": 1, "rest": 2}
+
+
 def test_series_without_a_segmentation_become_test_cases(studies: Path, convert, folder: Path) -> None:
     shutil.rmtree(studies / "Bob" / "seg")
     assert [case.id for case in convert(studies).cases] == ["Ada_t1"]
@@ -171,7 +183,7 @@ def test_several_series_in_one_folder_are_cases_called_by_their_numbers_or_uids(
         dataset.save_as(path)
     dataset = convert(studies)
     assert [case.id for case in dataset.cases] == ["flat_12", "flat_3"]
-    assert [read_image(case.images[0]).array.shape[1] for case in dataset.cases] == [35, 32]
+    assert [read_image(case.images[0]).array.shape[1] for case in dataset.cases] == [10, 9]
     assert names(folder / "labelsTr") == ["flat_12.nii.gz", "flat_3.nii.gz"]
 
 
@@ -211,20 +223,18 @@ def test_overlapping_segments_fail_their_case_alone(studies: Path, convert, fold
 
 def test_a_series_with_missing_slices_fails_alone_and_is_done_when_it_is_mended(studies: Path, convert, folder, caplog) -> None:
     away = studies.parent / "away.dcm"
-    (studies / "Ada" / "t1" / "15.dcm").rename(away)
-    with pytest.raises(
-        CasesFailed, match=r"(?s)1 of 2 cases failed.*Ada_t1: .*1 slices are missing between 14\.dcm and 16\.dcm"
-    ):
+    (studies / "Ada" / "t1" / "5.dcm").rename(away)
+    with pytest.raises(CasesFailed, match=r"(?s)1 of 2 cases failed.*Ada_t1: .*1 slices are missing between 4\.dcm and 6\.dcm"):
         convert(studies)
     assert names(folder / "imagesTr") == ["Bob_t1_0000.nii.gz"]
-    away.rename(studies / "Ada" / "t1" / "15.dcm")
+    away.rename(studies / "Ada" / "t1" / "5.dcm")
     with caplog.at_level(logging.INFO):
         convert(studies)
     assert "1 of 2 cases are there already." in caplog.text
     assert "2 training cases." in caplog.text
 
 
-@pytest.mark.parametrize("name", ["Ada/t1/32.dcm", "Ada/seg/1.dcm"])
+@pytest.mark.parametrize("name", ["Ada/t1/9.dcm", "Ada/seg/1.dcm"])
 @pytest.mark.parametrize("size", [60, 400, 700])
 def test_a_damaged_file_fails_the_series_of_its_folder(studies: Path, convert, folder: Path, name: str, size: int) -> None:
     path = studies / name
@@ -283,9 +293,9 @@ def test_what_is_not_used_is_listed(studies: Path, convert, caplog) -> None:
     left = [record.message.strip() for record in caplog.records if "left:" in record.message]
     assert left == [
         "left: segmentations that refer to no series here: 1 (lost.dcm)",
-        "left: localizers: 32 (1.dcm, 10.dcm, 11.dcm and 29 more)",
-        "left: contours (RTSTRUCT), which are not read: 32 (1.dcm, 10.dcm, 11.dcm and 29 more)",
-        "left: DICOM files without an image: 32 (1.dcm, 10.dcm, 11.dcm and 29 more)",
+        "left: localizers: 9 (1.dcm, 2.dcm, 3.dcm and 6 more)",
+        "left: contours (RTSTRUCT), which are not read: 9 (1.dcm, 2.dcm, 3.dcm and 6 more)",
+        "left: DICOM files without an image: 9 (1.dcm, 2.dcm, 3.dcm and 6 more)",
         "left: other files: 1 (notes.txt)",
     ]
 
@@ -297,7 +307,7 @@ def shutil_copy(source: Path, target: Path) -> Path:
 
 def test_names_of_folders_become_names_of_files(studies: Path, convert) -> None:
     (studies / "Ada").rename(studies / "Müller, Ada (1)")
-    assert [case.id for case in convert(studies).cases] == ["Bob_t1", "M_ller__Ada__1__t1"]
+    assert [case.id for case in convert(studies).cases] == ["Bob_t1", "Muller__Ada__1__t1"]
     shutil.copytree(studies / "Bob", studies / "Bob_t1")
     for path in list((studies / "Bob_t1" / "t1").iterdir()):
         path.rename(studies / "Bob_t1" / path.name)
@@ -343,6 +353,12 @@ def test_colours_and_several_frames_fail_their_case(studies: Path, convert) -> N
         convert(studies)
     edit_series(studies / "Ada" / "t1", NumberOfFrames=4)
     with pytest.raises(CasesFailed, match=r"Ada_t1: .*1\.dcm holds several frames"):
+        convert(studies)
+
+
+def test_without_the_packages_for_dicom_they_are_named(studies: Path, convert, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(SegForgeError, match=r"^DICOM needs the packages of the extra dicom: pip install"):
         convert(studies)
 
 

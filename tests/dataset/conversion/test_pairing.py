@@ -5,7 +5,7 @@ from conversion_samples import empty_files
 
 from segforge.dataset.conversion.pair_list import read_pairs
 from segforge.dataset.conversion.pairing import Templates, pair_folder, pair_folders
-from segforge.dataset.conversion.source import Pairing
+from segforge.dataset.conversion.source import Pairing, SourceCase, with_ids
 from segforge.errors import SegForgeError
 
 NO_TEMPLATES = Templates()
@@ -70,6 +70,8 @@ def test_numbers_are_not_cut_when_common_parts_are_left_out(tmp_path: Path) -> N
         (["seg1_image.png", "seg1_truth.png", "seg2_image.png", "seg2_truth.png"],
          {"seg1_image": ("seg1_image.png", "seg1_truth.png"), "seg2_image": ("seg2_image.png", "seg2_truth.png")}),
         (["a.jpg", "a.png", "b.jpg", "b.png"], {"a": ("a.jpg", "a.png"), "b": ("b.jpg", "b.png")}),
+        (["Ada/Foto.JPG", "Ada/Maske.gif", "Bob/Foto.JPG", "Bob/Maske.gif"],
+         {"Ada": ("Ada/Foto.JPG", "Ada/Maske.gif"), "Bob": ("Bob/Foto.JPG", "Bob/Maske.gif")}),
         (["GroundTruth_1.png", "Photo_1.png", "GroundTruth_2.png", "Photo_2.png"],
          {"Photo_1": ("Photo_1.png", "GroundTruth_1.png"), "Photo_2": ("Photo_2.png", "GroundTruth_2.png")}),
     ],
@@ -178,10 +180,26 @@ def test_images_and_label_maps_without_a_partner_are_listed(tmp_path: Path) -> N
 def test_names_become_ids_that_every_file_system_can_hold(tmp_path: Path) -> None:
     empty_files(tmp_path / "i", "Prof. Müller (1).png")
     empty_files(tmp_path / "l", "Prof. Müller (1).png")
-    assert pair_folders(tmp_path / "i", tmp_path / "l", NO_TEMPLATES).cases[0].id == "Prof._M_ller__1_"
-    empty_files(tmp_path / "i", "Prof. Möller (1).png")
-    with pytest.raises(SegForgeError, match=r"would both be the case Prof\._M_ller__1_"):
+    assert pair_folders(tmp_path / "i", tmp_path / "l", NO_TEMPLATES).cases[0].id == "Prof._Muller__1_"
+    empty_files(tmp_path / "i", "Prof. Müller [1].png")
+    with pytest.raises(SegForgeError, match=r"would both be the case Prof\._Muller__1_"):
         pair_folders(tmp_path / "i", tmp_path / "l", NO_TEMPLATES)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Zoë", "Zoe"),
+        ("Ørsted", "Ørsted"),
+        ("张三", "张三"),
+        ("Łódź 1", "Łodz_1"),
+        ("a\u0308", "a"),
+        ("한국", "한국"),
+        ("x🫁y", "x_y"),
+    ],
+)
+def test_ids_keep_the_letters_of_all_scripts_in_one_encoding(name: str, expected: str) -> None:
+    assert with_ids([SourceCase(name, (Path("a.png"),))])[0].id == expected
 
 
 def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -194,13 +212,19 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_missing_folder_and_one_without_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(SegForgeError, match="nowhere is no folder"):
         pair_folder(tmp_path / "nowhere", NO_TEMPLATES)
-    with pytest.raises(SegForgeError, match="has no image in a format"):
+    with pytest.raises(SegForgeError, match="has no image in a format .* segforge convert dicom"):
         pair_folder(empty_files(tmp_path / "texts", "a.txt"), NO_TEMPLATES)
 
 
 def test_names_that_tell_nothing_are_an_error_with_the_ways_out(tmp_path: Path) -> None:
     with pytest.raises(SegForgeError, match=r"do not tell images from label maps: a\.png, b\.png.*--images.*--pairs"):
         pair_folder(empty_files(tmp_path, "a.png", "b.png"), NO_TEMPLATES)
+
+
+def test_folders_of_pictures_that_are_called_alike_are_described_with_the_folder(tmp_path: Path) -> None:
+    empty_files(tmp_path, "Ada/auge.png", "Ada/zeichnung.png", "Bob/auge.png", "Bob/zeichnung.png")
+    with pytest.raises(SegForgeError, match=r'--image-pattern "\{case\}/auge" --pattern "\{case\}/zeichnung"'):
+        pair_folder(tmp_path, NO_TEMPLATES)
 
 
 def test_a_table_says_what_belongs_together(tmp_path: Path) -> None:

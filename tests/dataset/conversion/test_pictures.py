@@ -166,8 +166,8 @@ def test_many_values_are_labels_if_each_is_named(source: Path, convert) -> None:
     [
         (["a", "b", "c"], r"has 3 names besides background, the label maps 2 values besides 0: 3, 8"),
         (["a=3", "b=4"], r"b=4: give name=value with one of the values that occur: 3, 8"),
-        (["a", "a"], "each label needs a name of its own"),
-        (["background=3"], "each label needs a name of its own"),
+        (["a", "a"], "Each label needs a name of its own"),
+        (["background=3"], "Each label needs a name of its own"),
         (["a", "ignore=3"], "a: give name=value"),
         (["ignore=3"], "ignore label must be one integer above all others"),
     ],
@@ -317,6 +317,22 @@ def test_channels_in_several_files_stay_channels(source: Path, convert) -> None:
     dataset = convert(images=source / "i", labels=source / "l")
     assert [path.name for path in dataset.cases[0].images] == ["a_0000.png", "a_0001.png"]
     assert dataset.description.channels == ("channel_0", "channel_1")
+
+
+def test_volumes_are_no_slices_of_a_stack(source: Path, convert) -> None:
+    for folder in ("image", "label"):
+        write_volume(source / folder / "a.nii.gz", np.ones((3, 4, 5), np.uint8), Geometry((3, 4, 5), (1.0, 1.0, 1.0)))
+    with pytest.raises(SegForgeError, match=r"a\.nii\.gz is a volume already; --stack is for planes"):
+        convert(source, stack=True)
+
+
+def test_one_picture_is_one_picture(source: Path, convert, caplog) -> None:
+    for name in ("a.bmp", "b.png"):
+        save(source / "image" / name, photo())
+        save(source / "label" / f"{name[0]}.png", mask())
+    with caplog.at_level(logging.INFO):
+        convert(source)
+    assert "1 image was decoded (.bmp) and written without loss (.png)" in caplog.text
 
 
 def test_slices_become_a_stack_in_the_order_of_their_numbers(source: Path, convert) -> None:
