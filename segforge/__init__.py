@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SegForgeError",
+    "TrainingMode",
     "TrainingOptions",
     "Work",
     "apply_postprocessing",
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
     from segforge.api.planning import Work, plan, preprocess
     from segforge.api.postprocessing import apply_postprocessing, determine_postprocessing
     from segforge.api.prediction import load, predict
-    from segforge.api.training import TrainingOptions, find_best, train
+    from segforge.api.training import TrainingMode, TrainingOptions, find_best, train
     from segforge.errors import SegForgeError
 
 _PLACES = {
     "SegForgeError": "segforge.errors",
+    "TrainingMode": "segforge.api.training",
     "TrainingOptions": "segforge.api.training",
     "Work": "segforge.api.planning",
     "apply_postprocessing": "segforge.api.postprocessing",

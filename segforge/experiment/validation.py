@@ -22,7 +22,15 @@ from segforge.preprocessing.store import CaseStore
 log = logging.getLogger(__name__)
 
 
-def validate_fold(model: ModelFolder, fold: str, dataset: RawDataset, store: CaseStore, device: torch.device) -> Summary:
+def validate_fold(
+    model: ModelFolder,
+    fold: str,
+    dataset: RawDataset,
+    store: CaseStore,
+    device: torch.device,
+    *,
+    checkpoint: str = FINAL,
+) -> Summary:
     """Predict and evaluate the held-out cases of a trained fold; what is done with these weights and labels stays.
 
     Args:
@@ -31,6 +39,7 @@ def validate_fold(model: ModelFolder, fold: str, dataset: RawDataset, store: Cas
         dataset: The raw data set, for the labels.
         store: The preprocessed cases.
         device: Where to compute.
+        checkpoint: File name of the checkpoint; that of the best has a folder of its own.
 
     Raises:
         CasesFailed: If cases failed; names each with its reason.
@@ -40,13 +49,16 @@ def validate_fold(model: ModelFolder, fold: str, dataset: RawDataset, store: Cas
     references = _references(folder, dataset)
     if model.description.labels != dataset.description.labels:
         raise SegForgeError(f"{dataset.folder} has other labels in dataset.json than {model.path} was trained with.")
-    made_from = _made_from(folder, references)
-    if summary := _current_summary(folder.validation / SUMMARY, made_from):
+    if not (folder.path / checkpoint).is_file():
+        raise SegForgeError(f"{folder.path} has no {checkpoint} to validate. Train the fold first.")
+    made_from = _made_from(folder, checkpoint, references)
+    path = folder.validation_of(checkpoint) / SUMMARY
+    if summary := _current_summary(path, made_from):
         return summary
-    predictions = _predict(model, folder, sorted(references), store, device, dataset.description.output_ending)
+    predictions = _predict(model, folder, checkpoint, sorted(references), store, device, dataset.description.output_ending)
     pairs = [(references[case], predictions[case]) for case in sorted(references)]
     summary = evaluate_pairs(pairs, dataset.description.label_scheme, threads, Resources(2), made_from)
-    summary.write(folder.validation / SUMMARY)
+    summary.write(path)
     return summary
 
 
@@ -60,14 +72,21 @@ def _references(folder: FoldFolder, dataset: RawDataset) -> dict[str, Path]:
 
 
 def _predict(
-    model: ModelFolder, folder: FoldFolder, cases: Sequence[str], store: CaseStore, device: torch.device, ending: str
+    model: ModelFolder,
+    folder: FoldFolder,
+    checkpoint: str,
+    cases: Sequence[str],
+    store: CaseStore,
+    device: torch.device,
+    ending: str,
 ) -> dict[str, Path]:
-    finished = FinishedCases(folder.validation, str(model.path), {FINAL: file_hash(folder.path / FINAL)}, replace=True)
-    paths = {case: folder.validation / f"{case}{ending}" for case in cases}
+    place, weights = folder.validation_of(checkpoint), {checkpoint: file_hash(folder.path / checkpoint)}
+    finished = FinishedCases(place, str(model.path), weights, replace=True)
+    paths = {case: place / f"{case}{ending}" for case in cases}
     due = [case for case in cases if not finished.has(case, [store.record(case)], paths[case])]
     if not due:
         return paths
-    predictor = Predictor(model, [folder.fold], device)
+    predictor = Predictor(model, [folder.fold], device, checkpoint=checkpoint)
 
     def predict(case: str) -> None:
         preprocessed = store.open(case)
@@ -92,7 +111,7 @@ def _current_summary(path: Path, made_from: dict[str, str]) -> Summary | None:
     return summary if summary.made_from == made_from else None
 
 
-def _made_from(folder: FoldFolder, references: dict[str, Path]) -> dict[str, str]:
+def _made_from(folder: FoldFolder, checkpoint: str, references: dict[str, Path]) -> dict[str, str]:
     """Hashes of the weights and of the held-out cases' labels."""
     labels = hashlib.sha256("\n".join(f"{case} {file_hash(path)}" for case, path in sorted(references.items())).encode())
-    return {FINAL: file_hash(folder.path / FINAL), "labels": labels.hexdigest()}
+    return {checkpoint: file_hash(folder.path / checkpoint), "labels": labels.hexdigest()}

@@ -12,6 +12,8 @@ from segforge.planning.architecture import ArchitectureSpec
 NETWORKS = {
     "plain_unet": "segforge.networks.unet:UNet",
     "residual_encoder_unet": "segforge.networks.unet:ResidualEncoderUNet",
+    "plain_unet_batch_norm": "segforge.networks.batch_norm:BatchNormUNet",
+    "residual_encoder_unet_batch_norm": "segforge.networks.batch_norm:BatchNormResidualEncoderUNet",
 }
 
 

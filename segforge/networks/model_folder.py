@@ -54,7 +54,11 @@ class FoldFolder:
     @property
     def validation(self) -> Path:
         """The folder of its validation's predictions and `summary.json`."""
-        return self.path / "validation"
+        return self.validation_of(FINAL)
+
+    def validation_of(self, checkpoint: str) -> Path:
+        """The folder of the validation of one of its checkpoints, by file name."""
+        return self.path / ("validation_best" if checkpoint == BEST else "validation")
 
 
 class ModelFolder:

@@ -1,30 +1,48 @@
 """Dice plus cross-entropy, over classes or over regions, with the ignored voxels left out, at every resolution."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segforge.dataset.labels import LabelScheme
+from segforge.training.entropy import annotated_mean, class_entropies, smoothed
 from segforge.training.schedule import deep_supervision_weights
 
-_SMOOTH = 1e-5
+_SMALLEST_DIVISOR = 1e-8
 
 
 class SegmentationLoss(nn.Module):
-    """The loss of METHOD, section 5: -Dice + cross-entropy, weighted over the resolutions."""
+    """The loss of METHOD, section 5: -Dice + cross-entropy, weighted over the resolutions.
 
-    def __init__(self, labels: LabelScheme, *, batch_dice: bool) -> None:
+    Subclasses leave out a part, take another cross-entropy, or decide everything in `at_one_resolution`.
+
+    Attributes:
+        has_dice: Whether Dice is a part of it.
+        has_entropy: Whether cross-entropy is.
+    """
+
+    has_dice: ClassVar[bool] = True
+    has_entropy: ClassVar[bool] = True
+
+    def __init__(
+        self, labels: LabelScheme, *, batch_dice: bool, label_smoothing: float = 0.0, dice_smoothing: float = 1e-5
+    ) -> None:
         """Choose the form.
 
         Args:
             labels: Gives the heads, the regions and the ignore label.
             batch_dice: Whether Dice sums run over the batch instead of each sample.
+            label_smoothing: Share of the truth that the cross-entropy spreads evenly over the classes.
+            dice_smoothing: Added to numerator and denominator of soft Dice.
         """
         super().__init__()
-        self._labels = labels
+        self.labels = labels
+        self.label_smoothing = label_smoothing
         self._batch_dice = batch_dice
+        self._dice_smoothing = dice_smoothing
 
     def forward(self, outputs: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:
         """The loss, a scalar float32.
@@ -44,43 +62,58 @@ class SegmentationLoss(nn.Module):
 
     def at_one_resolution(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss of logits `(B, heads, ...)` float32 against a class map `(B, ...)`."""
-        annotated = None if self._labels.ignore_class is None else target != self._labels.ignore_class
-        if self._labels.has_regions:
+        annotated = None if self.labels.ignore_class is None else target != self.labels.ignore_class
+        if self.labels.has_regions:
             return self._over_regions(logits, target, annotated)
         return self._over_classes(logits, target, annotated)
 
+    def class_entropy(self, log_probabilities: Tensor, classes: Tensor, annotated: Tensor | None) -> Tensor:
+        """The cross-entropy of `(B, classes, ...)` against a class map `(B, ...)` int64, a scalar."""
+        if self.label_smoothing:
+            return annotated_mean(class_entropies(log_probabilities, classes, self.label_smoothing), annotated)
+        if annotated is None:
+            return functional.nll_loss(log_probabilities, classes)
+        summed = functional.nll_loss(log_probabilities, classes, ignore_index=self.labels.classes, reduction="sum")
+        return summed / annotated.sum().clamp(min=1)
+
+    def region_entropy(self, logits: Tensor, regions: Tensor, annotated: Tensor | None) -> Tensor:
+        """The binary cross-entropy of logits `(B, heads, ...)` against boolean maps of that shape, a scalar."""
+        reduction = "mean" if annotated is None else "none"
+        truths = smoothed(regions, self.label_smoothing, logits)
+        entropy = functional.binary_cross_entropy_with_logits(logits, truths, reduction=reduction)
+        return entropy if annotated is None else annotated_mean(entropy, annotated)
+
     def _over_classes(self, logits: Tensor, target: Tensor, annotated: Tensor | None) -> Tensor:
         log_probabilities = functional.log_softmax(logits, 1)
-        index = target.long()
-        if annotated is None:
-            entropy = functional.nll_loss(log_probabilities, index)
-        else:
-            summed = functional.nll_loss(log_probabilities, index, ignore_index=self._labels.classes, reduction="sum")
-            entropy = summed / annotated.sum().clamp(min=1)
-        probabilities = log_probabilities.exp()
-        members = ((probabilities[:, k], target == k) for k in range(1, self._labels.classes))
-        return entropy - self._mean_dice(members, annotated)
+        loss = logits.new_zeros(())
+        if self.has_entropy:
+            loss = self.class_entropy(log_probabilities, target.long(), annotated)
+        if self.has_dice:
+            probabilities = log_probabilities.exp()
+            members = ((probabilities[:, k], target == k) for k in range(1, self.labels.classes))
+            loss = loss - self._mean_dice(members, annotated)
+        return loss
 
     def _over_regions(self, logits: Tensor, target: Tensor, annotated: Tensor | None) -> Tensor:
-        regions = region_maps(target, self._labels)
-        if annotated is None:
-            entropy = functional.binary_cross_entropy_with_logits(logits, regions.to(logits.dtype))
-        else:
-            each = functional.binary_cross_entropy_with_logits(logits, regions.to(logits.dtype), reduction="none")
-            entropy = (each * annotated[:, None]).sum() / annotated.sum().clamp(min=1)
-        members = zip(logits.sigmoid().unbind(1), regions.unbind(1), strict=True)
-        return entropy - self._mean_dice(members, annotated)
+        regions = region_maps(target, self.labels)
+        loss = logits.new_zeros(())
+        if self.has_entropy:
+            loss = self.region_entropy(logits, regions, annotated)
+        if self.has_dice:
+            members = zip(logits.sigmoid().unbind(1), regions.unbind(1), strict=True)
+            loss = loss - self._mean_dice(members, annotated)
+        return loss
 
     def _mean_dice(self, members: Iterable[tuple[Tensor, Tensor]], annotated: Tensor | None) -> Tensor:
         """Mean soft Dice over (samples and) structures; each member is a probability and a truth `(B, ...)`."""
-        axes = None if self._batch_dice else 1
+        axes, smoothing = None if self._batch_dice else 1, self._dice_smoothing
         dice = []
         for probability, truth in members:
             if annotated is not None:
                 probability, truth = probability * annotated, truth & annotated
             overlap = _sum(probability * truth, axes)
             total = _sum(probability, axes) + _sum(truth.float(), axes)
-            dice.append((2 * overlap + _SMOOTH) / (total + _SMOOTH))
+            dice.append((2 * overlap + smoothing) / (total + smoothing).clamp(min=_SMALLEST_DIVISOR))
         return torch.stack(dice).mean()
 
 

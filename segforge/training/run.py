@@ -16,6 +16,7 @@ from segforge.networks.model_folder import FoldFolder, ModelFolder
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.plans import Plans
 from segforge.preprocessing.store import CaseStore, MappedCases
+from segforge.training.pretrained import StartingWeights
 from segforge.training.settings import TrainingSettings
 from segforge.training.state import remove_intermediate
 from segforge.training.trainer import Trainer, TrainingJob
@@ -39,6 +40,8 @@ class Training:
         cases: The cases of the fold.
         settings: The numbers of the training.
         device: Where to train.
+        start: Weights to begin with instead of random ones.
+        keeps_checkpoints: Whether there are checkpoints before the final one.
     """
 
     model: ModelFolder
@@ -50,6 +53,8 @@ class Training:
     cases: Fold
     settings: TrainingSettings
     device: torch.device
+    start: StartingWeights | None = None
+    keeps_checkpoints: bool = True
 
 
 def train_fold(training: Training, *, restart: bool = False) -> None:
@@ -108,7 +113,9 @@ def _trainer(training: Training, folder: FoldFolder) -> Trainer:
             f"The plans {training.plans.name} have {configuration.architecture.output_channels} segmentation heads, "
             f"the labels in {FILE_NAME} need {labels.heads}. Run segforge plan again."
         )
-    kind: type[Trainer] = plugins.find("trainers", training.settings.trainer, TRAINERS)
+    kind: type[Trainer] = plugins.find("trainers", training.settings.trainer, TRAINERS, allow_path=True)
+    if not (isinstance(kind, type) and issubclass(kind, Trainer)):
+        raise SegForgeError(f"{training.settings.trainer} is no subclass of segforge.training.trainer.Trainer.")
     names = dict.fromkeys((*training.cases.train, *training.cases.val))
     return kind(
         TrainingJob(
@@ -122,6 +129,8 @@ def _trainer(training: Training, folder: FoldFolder) -> Trainer:
             validation=training.cases.val,
             settings=training.settings,
             device=training.device,
+            start=training.start,
+            keeps_checkpoints=training.keeps_checkpoints,
         )
     )
 

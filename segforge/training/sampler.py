@@ -37,6 +37,8 @@ class Sampler:
         initial: Sequence[int],
         batch_size: int,
         foreground_share: float,
+        *,
+        drawn: bool = False,
     ) -> None:
         """Set the sizes, each (z, y, x); for 2D configurations z is 1.
 
@@ -46,6 +48,7 @@ class Sampler:
             initial: What is read before augmentation.
             batch_size: Samples per batch.
             foreground_share: Share of the samples, at the batch's end, that are centred on a structure.
+            drawn: Whether each sample is centred on one with that chance instead.
         """
         self._names = list(cases)
         self._cases = cases
@@ -53,6 +56,7 @@ class Sampler:
         self._initial = initial
         self._batch_size = batch_size
         self._random_samples = round(batch_size * (1 - foreground_share))
+        self._chance = foreground_share if drawn else None
 
     def draw(self, random: np.random.Generator) -> list[Position]:
         """One batch: cases uniformly with replacement, the last samples on foreground.
@@ -60,8 +64,13 @@ class Sampler:
         With an ignore label the others are centred on annotated voxels.
         """
         chosen = random.integers(len(self._names), size=self._batch_size)
+        if self._chance is None:
+            on_foreground = [sample >= self._random_samples for sample in range(self._batch_size)]
+        else:
+            on_foreground = (random.random(self._batch_size) < self._chance).tolist()
         return [
-            self._position(self._names[index], sample >= self._random_samples, random) for sample, index in enumerate(chosen)
+            self._position(self._names[index], foreground, random)
+            for index, foreground in zip(chosen, on_foreground, strict=True)
         ]
 
     def _position(self, name: str, foreground: bool, random: np.random.Generator) -> Position:

@@ -1,10 +1,11 @@
 """What a user may choose about a training; `settings.json` of a model folder, one for all its folds."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segforge.compute.documents import Document
+from segforge.training.choices import OPTIMIZERS
 
 
 class TrainingSettings(Document):
@@ -17,12 +18,26 @@ class TrainingSettings(Document):
         iterations: Training steps per epoch.
         validation_iterations: Validation steps per epoch.
         batch_size: Patches per step.
-        learning_rate: At the start; it falls to 0 by the schedule.
-        momentum: Nesterov momentum of the optimizer.
-        weight_decay: On all parameters.
+        optimizer: Name of the optimizer.
+        learning_rate: At the start; it falls by the schedule. Where it is not given, the optimizer's (`OPTIMIZERS`).
+        momentum: Nesterov momentum of sgd.
+        amsgrad: Whether adam and adamw divide by the largest second moment so far.
+        weight_decay: On all parameters. Where it is not given, the optimizer's.
+        schedule: How the learning rate falls.
+        warmup: Epochs in which it rises linearly before that.
         gradient_norm: Gradients are clipped to this norm.
+        loss: Name of the loss.
+        label_smoothing: Share of the truth that the cross-entropy spreads evenly over the classes.
+        dice_smoothing: Added to numerator and denominator of soft Dice.
+        norm: Normalization of the network; None leaves it as the plan has it.
+        deep_supervision: Whether lower resolutions are trained too, where the plan has it so.
+        augmentation: Name of the augmentation.
+        mirror_axes: Spatial axes, from 0, that are mirrored in training and may be in prediction; None stands for all,
+            without augmentation for none.
         foreground_share: Share of a batch that is centred on foreground.
+        foreground_drawn: Whether each sample is so with that chance, instead of the last ones of every batch.
         seed: All randomness follows from it.
+        pretrained: Hash of the file of weights that the training began with.
     """
 
     version: Literal[1] = 1
@@ -31,12 +46,44 @@ class TrainingSettings(Document):
     iterations: int = Field(default=250, ge=1)
     validation_iterations: int = Field(default=50, ge=1)
     batch_size: int = Field(ge=1)
-    learning_rate: float = Field(default=1e-2, gt=0)
+    optimizer: Literal["sgd", "adam", "adamw", "adan"] = "sgd"
+    learning_rate: float = Field(gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.99, ge=0, lt=1)
-    weight_decay: float = Field(default=3e-5, ge=0)
+    amsgrad: bool = False
+    weight_decay: float = Field(ge=0, allow_inf_nan=False)
+    schedule: Literal["poly", "cosine", "constant"] = "poly"
+    warmup: int = Field(default=0, ge=0)
     gradient_norm: float = Field(default=12.0, gt=0)
+    loss: str = "dice_ce"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    dice_smoothing: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
+    norm: Literal["instance", "batch"] | None = None
+    deep_supervision: bool = True
+    augmentation: str = "default"
+    mirror_axes: tuple[int, ...] | None = None
     foreground_share: float = Field(default=0.33, ge=0, le=1)
+    foreground_drawn: bool = False
     seed: int = Field(default=0, ge=0)
+    pretrained: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_of_the_optimizer(cls, content: Any) -> Any:
+        if isinstance(content, dict):
+            return OPTIMIZERS.get(str(content.get("optimizer", "sgd")), OPTIMIZERS["sgd"]) | content
+        return content
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup >= self.epochs:
+            raise ValueError(f"warmup is {self.warmup} epochs, the whole training {self.epochs}; give fewer, or more --epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _mirroring_is_augmentation(self) -> Self:
+        if self.augmentation == "none" and self.mirror_axes:
+            raise ValueError("augmentation none mirrors nothing; leave --mirror-axes out, or take another --augmentation")
+        return self
 
     def differences(self, other: "TrainingSettings") -> list[str]:
         """In words, the fields in which two settings differ: `epochs 20, not 1000`."""

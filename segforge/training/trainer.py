@@ -17,19 +17,22 @@ from segforge.compute.interruption import StopRequest, deferred_stop
 from segforge.compute.progress import progress_bar
 from segforge.dataset.labels import LabelScheme
 from segforge.errors import Interrupted, SegForgeError
+from segforge.networks.batch_norm import with_norm
 from segforge.networks.build import build, parameter_count
 from segforge.networks.checkpoint import Checkpoint, CheckpointFacts, load_weights, save_checkpoint
 from segforge.networks.model_folder import BEST, FINAL, LATEST
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.plans import Configuration
 from segforge.preprocessing.preprocessor import PreprocessedCase
-from segforge.training.augmentation import Augmentation, BatchTransform, NoAugmentation
+from segforge.training.augmentation import BatchTransform, NoAugmentation, build_augmentation
 from segforge.training.history import EpochRecord, History
-from segforge.training.loss import SegmentationLoss
+from segforge.training.losses import build_loss
+from segforge.training.optimizers import build_optimizer
+from segforge.training.pretrained import StartingWeights, adopt
 from segforge.training.pseudo_dice import dice_from_counts, overlap_counts
 from segforge.training.reader import Batch, Reader
 from segforge.training.sampler import CaseLayout, Sampler
-from segforge.training.schedule import poly_learning_rate
+from segforge.training.schedule import scheduled_learning_rate
 from segforge.training.settings import TrainingSettings
 from segforge.training.state import keep_previous, load_optimizer, newest_checkpoint, optimizer_tensors, remove_intermediate
 
@@ -55,6 +58,8 @@ class TrainingJob:
         validation: Ids of those to validate on.
         settings: The numbers of the training.
         device: Where tensors live.
+        start: Weights to begin with instead of random ones.
+        keeps_checkpoints: Whether there are checkpoints before the final one.
     """
 
     name: str
@@ -67,6 +72,8 @@ class TrainingJob:
     validation: tuple[str, ...]
     settings: TrainingSettings
     device: torch.device
+    start: StartingWeights | None = None
+    keeps_checkpoints: bool = True
 
 
 class Trainer:
@@ -75,7 +82,10 @@ class Trainer:
     def __init__(self, job: TrainingJob) -> None:
         self.job = job
         self.spec = self.architecture(job.configuration.architecture)
-        self.network = build(self.spec, seed=job.settings.seed).to(job.device)
+        self.network = build(self.spec, seed=job.settings.seed)
+        if job.start:
+            adopt(self.network, job.start)
+        self.network.to(job.device)
         self.optimizer = self.build_optimizer()
         self.loss = self.build_loss()
         self.augmentation = self.build_augmentation()
@@ -91,37 +101,50 @@ class Trainer:
         self.record: EpochRecord | None = None
 
     def architecture(self, spec: ArchitectureSpec) -> ArchitectureSpec:
-        """The network to train; the plan's by default."""
-        return spec
+        """The network to train; the plan's by default, with the normalization and the heads that the settings ask for."""
+        settings = self.job.settings
+        if settings.norm:
+            spec = with_norm(spec, settings.norm)
+        return spec if settings.deep_supervision else spec.model_copy(update={"deep_supervision": False})
 
     def build_optimizer(self) -> torch.optim.Optimizer:
-        """SGD with Nesterov momentum."""
-        settings = self.job.settings
-        return torch.optim.SGD(
-            self.network.parameters(),
-            settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            nesterov=True,
-        )
+        """The settings' optimizer; SGD with Nesterov momentum by default."""
+        return build_optimizer(self.job.settings, self.network)
 
     def build_loss(self) -> nn.Module:
-        """Dice and cross-entropy."""
-        return SegmentationLoss(self.job.labels, batch_dice=self.job.configuration.batch_dice)
+        """The settings' loss; Dice and cross-entropy by default."""
+        return build_loss(self.job.settings, self.job.labels, batch_dice=self.job.configuration.batch_dice)
 
     def build_augmentation(self) -> BatchTransform:
-        """The method's augmentation."""
+        """The settings' augmentation; the method's by default."""
         configuration = self.job.configuration
         masked = [spec.use_mask for spec in configuration.normalization]
-        return Augmentation(configuration.patch_size, mirror_axes=self.mirror_axes(), masked_channels=masked)
+        return build_augmentation(
+            self.job.settings.augmentation,
+            configuration.patch_size,
+            mirror_axes=self.mirror_axes(),
+            masked_channels=masked,
+        )
 
     def mirror_axes(self) -> tuple[int, ...]:
         """Spatial axes that are mirrored in training and may be in prediction."""
-        return tuple(range(self.job.configuration.dimensions))
+        axes = tuple(range(self.job.configuration.dimensions))
+        chosen = self.job.settings.mirror_axes
+        if chosen is None:
+            return () if self.job.settings.augmentation == "none" else axes
+        if beyond := [axis for axis in chosen if axis not in axes]:
+            raise SegForgeError(
+                f"mirror_axes has {', '.join(map(str, beyond))}; {self.job.name} has the axes {', '.join(map(str, axes))}. "
+                "Name axes from these."
+            )
+        return tuple(sorted(set(chosen)))
 
     def learning_rate(self, epoch: int) -> float:
         """The learning rate of an epoch."""
-        return poly_learning_rate(self.job.settings.learning_rate, epoch, self.job.settings.epochs)
+        settings = self.job.settings
+        return scheduled_learning_rate(
+            settings.schedule, settings.learning_rate, epoch, settings.epochs, warmup=settings.warmup
+        )
 
     def train_step(self, images: Tensor, target: Tensor) -> Tensor:
         """One step on a batch; returns the loss, which stays on the device."""
@@ -207,7 +230,8 @@ class Trainer:
         self.losses = []
         if math.isnan(self.best_ema) or self.ema > self.best_ema:
             self.best_ema = self.ema
-            self._save(BEST)
+            if self.job.keeps_checkpoints:
+                self._save(BEST)
         self.record = record
         self._save_latest()
         # After the checkpoint, which holds the record too: whoever reads of an epoch can rely on it.
@@ -255,7 +279,9 @@ class Trainer:
         settings, cases = self.job.settings, self.job.cases
         layouts = {name: CaseLayout(_spatial(cases[name]), cases[name].locations) for name in names}
         patch, initial = _in_3d(transform.patch_size), _in_3d(transform.initial_patch_size)
-        sampler = Sampler(layouts, patch, initial, settings.batch_size, settings.foreground_share)
+        sampler = Sampler(
+            layouts, patch, initial, settings.batch_size, settings.foreground_share, drawn=settings.foreground_drawn
+        )
         return Reader(cases, sampler, transform, batch_size=settings.batch_size, seed=settings.seed, purpose=purpose)
 
     def _validation_reader(self) -> Reader:
@@ -290,13 +316,19 @@ class Trainer:
     def _save_when_due(self, stop: StopRequest) -> None:
         if stop.requested or time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self._save_latest()
+        if stop.requested and not self.job.keeps_checkpoints:
+            raise Interrupted(f"Stopped in epoch {self.epoch}; with --no-checkpoints nothing is saved.")
         if stop.requested:
             raise Interrupted(
                 f"Stopped in epoch {self.epoch} after {len(self.losses)} steps; saved. Type the command again to go on."
             )
 
     def _save_latest(self) -> None:
-        """Save; the checkpoint before it is kept, unless that was found damaged."""
+        """Save, if checkpoints are kept; the one before it is kept too, unless that was found damaged."""
+        if not self.job.keeps_checkpoints:
+            self._refuse_divergence()
+            self._saved_at = time.monotonic()
+            return
         if self._latest_is_whole:
             keep_previous(self.job.folder)
         self._save(LATEST, self.record)

@@ -9,6 +9,7 @@ from segforge.errors import SegForgeError
 from segforge.networks.checkpoint import Checkpoint, CheckpointFacts, load_checkpoint, save_checkpoint
 from segforge.networks.model_folder import LATEST, PREVIOUS
 from segforge.planning.architecture import ArchitectureSpec
+from segforge.training.adan import Adan
 from segforge.training.history import EpochRecord, History
 from segforge.training.state import keep_previous, load_optimizer, newest_checkpoint, optimizer_tensors
 
@@ -77,12 +78,12 @@ def test_the_one_before_is_kept_and_used_when_the_latest_is_damaged(tmp_path: Pa
         newest_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, Adan])
 def test_an_optimizer_goes_on_as_if_it_had_not_stopped(kind) -> None:
     def make() -> tuple[nn.Module, torch.optim.Optimizer]:
         torch.manual_seed(0)
         network = nn.Linear(3, 2)
-        arguments = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+        arguments = {torch.optim.SGD: {"momentum": 0.9}, Adan: {"weight_decay": 0.02}}.get(kind, {})
         return network, kind(network.parameters(), lr=0.1, **arguments)
 
     def step(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -21,6 +21,29 @@ def scale_brightness(volumes: Tensor, factors: Tensor) -> Tensor:
     return volumes * _per_volume(factors, volumes)
 
 
+def add_brightness(volumes: Tensor, summands: Tensor) -> Tensor:
+    """Add its summand to each volume."""
+    return volumes + _per_volume(summands, volumes)
+
+
+def stretch_contrast(volumes: Tensor, factors: Tensor) -> Tensor:
+    """Move intensities away from the volume's mean, or towards it, beyond the range that they had too."""
+    mean = volumes.flatten(1).mean(1)
+    return _per_volume(mean, volumes).lerp(volumes, _per_volume(factors, volumes))
+
+
+def sharpen(volumes: Tensor, strengths: Tensor) -> Tensor:
+    """Subtract strength times the discrete Laplacian, within the range that the volume had; borders are continued."""
+    voxels = volumes.flatten(1)
+    result = volumes.clone()
+    for axis in range(1, volumes.ndim):
+        edges = [volumes.narrow(axis, 0, 1), volumes, volumes.narrow(axis, volumes.shape[axis] - 1, 1)]
+        difference = torch.cat(edges, axis).diff(dim=axis)
+        result.sub_(difference.diff(dim=axis) * _per_volume(strengths, volumes))
+    lowest, highest = voxels.amin(1), voxels.amax(1)
+    return result.clamp_(_per_volume(lowest, volumes), _per_volume(highest, volumes))
+
+
 def scale_contrast(volumes: Tensor, factors: Tensor) -> Tensor:
     """Move intensities away from the volume's mean, or towards it, within the range that they had."""
     voxels = volumes.flatten(1)

@@ -104,7 +104,7 @@ def draw_parameters(
 
     Every call takes the same number of draws of each kind from `rng`, whatever comes out.
     """
-    draw = _Draw(rng, batch_size, channels)
+    draw = Draw(rng, batch_size, channels)
     axes = len(geometry.patch_size)
     limit = geometry.rotation_limit
     return AugmentationParameters(
@@ -131,7 +131,7 @@ def draw_parameters(
 
 
 @dataclass(frozen=True)
-class _Draw:
+class Draw:
     """The draws that several transforms have in common."""
 
     rng: np.random.Generator

@@ -55,7 +55,15 @@ class BatchTransform(Protocol):
 
 
 class Augmentation:
-    """The augmentation of training patches: spatial transforms, noise, blur, intensities, mirroring."""
+    """The augmentation of training patches: spatial transforms, noise, blur, intensities, mirroring.
+
+    Attributes:
+        geometry: What follows from the patch size.
+        patch_size: Size of the augmented patch.
+        initial_patch_size: Size of the patch that is read for it.
+        mirror_axes: Spatial axes that may be flipped.
+        channels: Image channels.
+    """
 
     def __init__(self, patch_size: Sequence[int], *, mirror_axes: Sequence[int], masked_channels: Sequence[bool]) -> None:
         """Set up for a patch size.
@@ -68,21 +76,21 @@ class Augmentation:
         Raises:
             SegForgeError: If the patch has neither two nor three axes or lacks one of the mirror axes.
         """
-        self._geometry = augmentation_geometry(patch_size)
-        self.patch_size = self._geometry.patch_size
-        self.initial_patch_size = self._geometry.initial_patch_size
-        self._mirror_axes = tuple(mirror_axes)
+        self.geometry = augmentation_geometry(patch_size)
+        self.patch_size = self.geometry.patch_size
+        self.initial_patch_size = self.geometry.initial_patch_size
+        self.mirror_axes = tuple(mirror_axes)
         self._masked_channels = tuple(masked_channels)
-        if not set(self._mirror_axes) <= set(range(len(self.patch_size))):
+        self.channels = len(self._masked_channels)
+        if not set(self.mirror_axes) <= set(range(len(self.patch_size))):
             raise SegForgeError(
-                f"mirror_axes is {self._mirror_axes}, but patch_size {self.patch_size} has the axes "
+                f"mirror_axes is {self.mirror_axes}, but patch_size {self.patch_size} has the axes "
                 f"0 to {len(self.patch_size) - 1}. Name axes from these."
             )
 
     def draw(self, rng: np.random.Generator, batch_size: int) -> AugmentationParameters:
         """Draw everything random in one batch."""
-        channels = len(self._masked_channels)
-        return draw_parameters(rng, self._geometry, batch_size=batch_size, channels=channels, mirror_axes=self._mirror_axes)
+        return draw_parameters(rng, self.geometry, batch_size=batch_size, channels=self.channels, mirror_axes=self.mirror_axes)
 
     def source_sizes(self, parameters: AugmentationParameters) -> list[tuple[int, ...]]:
         """The initial patch for samples that are rotated or scaled, the patch for the others."""
@@ -93,30 +101,32 @@ class Augmentation:
     ) -> tuple[Tensor, Tensor]:
         """Apply drawn numbers to a batch, see `BatchTransform`."""
         matrices = spatial_matrices(parameters.angles, parameters.scalings)
-        batch, targets = place(images, labels, matrices, parameters.transformed, self._geometry)
-        self._change_intensities(batch, parameters)
+        batch, targets = place(images, labels, matrices, parameters.transformed, self.geometry)
+        self.change_intensities(batch, parameters)
         batch, targets = mirror(batch, targets, parameters.mirrored)
+        self.change_mirrored(batch, parameters)
         for channel in np.flatnonzero(self._masked_channels).tolist():
             batch[:, channel].masked_fill_(targets < 0, 0)
         return batch, targets.clamp_(min=0)
 
-    def _change_intensities(self, batch: Tensor, parameters: AugmentationParameters) -> None:
+    def change_intensities(self, batch: Tensor, parameters: AugmentationParameters) -> None:
         """Apply noise to gamma, in order, to images `(B, C, *patch)` in place."""
-        for sample in np.flatnonzero(parameters.noise_sigmas).tolist():
-            sigma, seed = float(parameters.noise_sigmas[sample]), int(parameters.noise_seeds[sample])
-            batch[sample] = add_noise(batch[sample], sigma, seed)
+        add_some_noise(batch, parameters)
         channels = batch.flatten(0, 1)
-        _blur_some(channels, parameters.blur_sigmas.reshape(len(channels), -1))
-        _change_some(channels, parameters.brightnesses, scale_brightness)
-        _change_some(channels, parameters.contrasts, scale_contrast)
-        self._lower_some_resolutions(channels, parameters.zooms.ravel())
-        _change_some(channels, parameters.inverted_gammas, apply_inverted_gamma)
-        _change_some(channels, parameters.gammas, apply_gamma)
+        blur_some(channels, parameters.blur_sigmas.reshape(len(channels), -1))
+        change_some(channels, parameters.brightnesses, scale_brightness)
+        change_some(channels, parameters.contrasts, scale_contrast)
+        self.lower_some_resolutions(channels, parameters.zooms.ravel())
+        change_some(channels, parameters.inverted_gammas, apply_inverted_gamma)
+        change_some(channels, parameters.gammas, apply_gamma)
 
-    def _lower_some_resolutions(self, channels: Tensor, zooms: Floats) -> None:
+    def change_mirrored(self, batch: Tensor, parameters: AugmentationParameters) -> None:
+        """What happens to images `(B, C, *patch)` in place after mirroring: nothing."""
+
+    def lower_some_resolutions(self, channels: Tensor, zooms: Floats) -> None:
         """Lower the resolution of volumes `(B * C, *patch)` in place, where a zoom is not 1."""
         for number in np.flatnonzero(zooms != 1).tolist():
-            size = zoomed_size(self.patch_size, float(zooms[number]), self._geometry.first_axis)
+            size = zoomed_size(self.patch_size, float(zooms[number]), self.geometry.first_axis)
             channels[number] = lower_resolution(channels[number], size)
 
 
@@ -147,7 +157,14 @@ class NoAugmentation:
         return torch.stack(list(images)), torch.stack(list(labels)).to(torch.int16).clamp_(min=0)
 
 
-def _blur_some(channels: Tensor, sigmas: Floats) -> None:
+def add_some_noise(batch: Tensor, parameters: AugmentationParameters) -> None:
+    """Add noise to samples `(B, C, *patch)` in place, where their sigma is not 0."""
+    for sample in np.flatnonzero(parameters.noise_sigmas).tolist():
+        sigma, seed = float(parameters.noise_sigmas[sample]), int(parameters.noise_seeds[sample])
+        batch[sample] = add_noise(batch[sample], sigma, seed)
+
+
+def blur_some(channels: Tensor, sigmas: Floats) -> None:
     """Blur volumes `(N, *patch)` in place, where sigmas `(N, D)` are not 0."""
     chosen = np.flatnonzero(sigmas[:, :1])
     if len(chosen) == 0:
@@ -156,9 +173,9 @@ def _blur_some(channels: Tensor, sigmas: Floats) -> None:
     channels.index_copy_(0, index, blur(channels.index_select(0, index), sigmas[chosen]))
 
 
-def _change_some(channels: Tensor, factors: Floats, change: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """Change volumes `(N, *patch)` in place, where their factors `(B, C)` are not 1."""
-    chosen = np.flatnonzero(factors != 1)
+def change_some(channels: Tensor, factors: Floats, change: Callable[[Tensor, Tensor], Tensor], *, neutral: float = 1) -> None:
+    """Change volumes `(N, *patch)` in place, where their factors `(B, C)` are not the neutral one."""
+    chosen = np.flatnonzero(factors != neutral)
     if len(chosen) == 0:
         return
     index = on_device(chosen, channels.device)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -46,6 +47,15 @@ def gaussian_kernels(sigmas: Floats) -> Floats:
     return normalized
 
 
+def median_filter(volume: Tensor, window: int) -> Tensor:
+    """The median of an odd window along each axis of one volume `(*patch)`, one axis after the other."""
+    for axis in range(volume.ndim):
+        length = volume.shape[axis]
+        padded = volume.index_select(axis, on_device(_reflected(length, window // 2), volume.device))
+        volume = torch.stack([padded.narrow(axis, tap, length) for tap in range(window)]).median(0).values
+    return volume
+
+
 def lower_resolution(volume: Tensor, size: Sequence[int]) -> Tensor:
     """Sample one volume `(*patch)` down to a size by nearest neighbours and back up linearly."""
     small = interpolate(volume[None, None], tuple(size), mode="nearest-exact")
@@ -54,7 +64,7 @@ def lower_resolution(volume: Tensor, size: Sequence[int]) -> Tensor:
 
 def zoomed_size(size: Sequence[int], zoom: float, first_axis: int) -> tuple[int, ...]:
     """Size that is left of a volume, axes before `first_axis` being spared."""
-    return (*size[:first_axis], *(round(length * zoom) for length in size[first_axis:]))
+    return (*size[:first_axis], *(max(1, round(length * zoom)) for length in size[first_axis:]))
 
 
 def _filtered(volumes: Tensor, weights: Tensor, axis: int) -> Tensor:

@@ -22,17 +22,17 @@ def spatial_matrices(angles: Floats, scalings: Floats) -> Floats:
 
     Args:
         angles: Radians, `(T, 3)` about array axes 0, 1, 2 or `(T, 1)` in the plane.
-        scalings: Factors on the coordinates, `(T,)`.
+        scalings: Factors on the coordinates, `(T,)`, or one for each axis of the source, `(T, d)`.
 
     Returns:
-        factor * R2 R1 R0, `(T, 3, 3)`, or factor * R, `(T, 2, 2)`.
+        factor * R2 R1 R0, `(T, 3, 3)`, or factor * R, `(T, 2, 2)`; several factors are a diagonal matrix.
     """
     if angles.shape[1] == 1:
         rotations = _plane_rotations(angles[:, 0])
     else:
         about_0, about_1, about_2 = (_rotations_about(axis, angles[:, axis]) for axis in range(3))
         rotations = about_2 @ about_1 @ about_0
-    return rotations * scalings[:, None, None]
+    return rotations * scalings.reshape(len(scalings), -1, 1)
 
 
 def place(
