@@ -21,6 +21,7 @@ from segforge.planning.fingerprint import FILE_NAME, Fingerprint, IntensityPrope
 
 _DRAWS = 10**8  # foreground voxels drawn from the whole data set, per channel
 _SEED = 1234
+_FEW_VALUES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,11 @@ def _drawn_values(values: Array, draws: int, random: np.random.RandomState) -> t
 
 
 def _merged(values: Array, counts: Array) -> tuple[Array, Array]:
+    low = values.min()
+    if np.ptp(values) < _FEW_VALUES and np.array_equal(values, np.rint(values)):  # counted much faster than sorted
+        totals = np.bincount((values - low).astype(np.int64), weights=counts)
+        found = np.flatnonzero(totals)
+        return (found + low).astype(values.dtype), totals[found].astype(np.int64)
     order = np.argsort(values, kind="stable")
     begin = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)
     return values[order][begin], np.add.reduceat(counts[order], begin)

@@ -90,15 +90,16 @@ class Resampling:
         if self.is_identity:
             return classes
         result = self._mapped(classes, NEAREST, slice(0, self.new_shape[0]))
-        boxes = [(value, bounding_box(classes == value)) for value in _values(classes)] if order != NEAREST else []
+        if order == NEAREST:
+            return result
+        counts = _counts(classes)
+        *others, most = sorted(counts, key=lambda value: counts[value])
+        boxes = [(value, bounding_box(classes == value)) for value in others]
         for slab in self._slabs(np.dtype(np.float64).itemsize) if boxes else ():
-            nearest, best = result[slab].copy(), np.full((slab.stop - slab.start, *self.new_shape[1:]), -1.0)
+            vote = _Vote(result[slab])
             for value, box in boxes:
-                score, place = self._score(classes, value, box, slab, order)
-                there = best[place]
-                wins = (score > there + _TIE) | ((score > there - _TIE) & (nearest[place] == value))
-                there[wins] = score[wins]
-                result[slab][place][wins] = value
+                vote.add(value, *self._score(classes, value, box, slab, order))
+            vote.add_rest(most)
         return result
 
     def logits(self, logits: Array, order: int) -> Iterator[tuple[slice, Array]]:
@@ -149,8 +150,30 @@ class Resampling:
         return slices.apply(low, self.coarse, columns, rows), slices.apply(high, self.coarse, columns, rows)
 
 
-def _values(classes: Array) -> list[int]:
-    """The values that occur, in order; counted slice by slice, which is fast and takes little memory."""
+class _Vote:
+    """Finds the label with the largest share in each voxel of a slab, one label after the other."""
+
+    def __init__(self, labels: Array) -> None:
+        """Begin with the labels of the nearest voxels, which become those of the largest shares."""
+        self._labels, self._nearest = labels, labels.copy()
+        self._best, self._total = np.full(labels.shape, -1.0), np.zeros(labels.shape)
+
+    def add(self, value: int, share: Array, place: tuple[slice, ...]) -> None:
+        """Add a label by its share in some of the voxels; in the others it has none."""
+        self._total[place] += share
+        labels, nearest, best = self._labels[place], self._nearest[place], self._best[place]
+        tied_wins = (nearest == value) | ((nearest != labels) & (labels > value))
+        wins = (share > best + _TIE) | ((share > best - _TIE) & tied_wins)
+        best[wins] = share[wins]
+        labels[wins] = value
+
+    def add_rest(self, value: int) -> None:
+        """Add the last label, which has what the others leave."""
+        self.add(value, 1.0 - self._total, (slice(None),) * 3)
+
+
+def _counts(classes: Array) -> dict[int, int]:
+    """How often each value occurs; counted slice by slice, which is fast and takes little memory."""
     low, high = int(classes.min()), int(classes.max())
-    counts = sum(np.bincount(plane.reshape(-1).astype(np.int64) - low, minlength=high - low + 1) for plane in classes)
-    return [int(value) + low for value in np.flatnonzero(counts)]
+    counts = np.sum([np.bincount(plane.reshape(-1).astype(np.int64) - low, minlength=high - low + 1) for plane in classes], 0)
+    return {low + index: int(count) for index, count in enumerate(counts) if count}
