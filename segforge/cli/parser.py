@@ -105,6 +105,16 @@ def add_workers(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_preprocessed(parser: argparse._ActionsContainer) -> None:
+    """Add `-c`, the configurations to preprocess."""
+    parser.add_argument(
+        "-c",
+        nargs="+",
+        metavar="CONFIGURATION",
+        help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, if planned)",
+    )
+
+
 def add_work(parser: argparse._ActionsContainer) -> None:
     """Add what says how preprocessing works: `-np`, `--max-memory`, `--verify`."""
     add_workers(parser)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segforge.cli.parser import add_work, path_or_none
+from segforge.cli.parser import add_preprocessed, add_work, path_or_none
 from segforge.cli.table import aligned
 
 if TYPE_CHECKING:
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("-d", "--dataset", nargs="+", metavar="DATASET", help="numbers or names of data sets (default: none)")
-    parser.add_argument(
-        "-c",
-        nargs="+",
-        metavar="CONFIGURATION",
-        help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, if planned)",
-    )
+    add_preprocessed(parser)
     parser.add_argument("--no-preprocess", action="store_true", help="only plan (default: preprocess too)")
     add_work(parser)
     _add_plans(parser.add_argument_group("what to decide instead of the planner"))

@@ -2,18 +2,13 @@
 
 import argparse
 
-from segforge.cli.parser import add_dataset, add_work, path_or_none
+from segforge.cli.parser import add_dataset, add_preprocessed, add_work, path_or_none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_dataset(parser, required=True)
-    parser.add_argument(
-        "-c",
-        nargs="+",
-        metavar="CONFIGURATION",
-        help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, if planned)",
-    )
+    add_preprocessed(parser)
     parser.add_argument("-p", "--plans", default="default", metavar="PLANS", help="name of the plans (default: default)")
     add_work(parser)
 

@@ -15,7 +15,8 @@ from segforge.images.image import Array, Image
 IMAGES, LABELS = "imagesTr", "labelsTr"
 
 _PARTS = ("_seg", "_locations")  # endings of preprocessed files
-_CHANNEL = re.compile(r"(.+)_(\d{4})", re.DOTALL)
+CHANNEL = re.compile(r"(.+)_(\d{4})", re.DOTALL)
+"""A name with its channel: the case, and four digits."""
 
 
 @dataclass(frozen=True)
@@ -178,16 +179,22 @@ def _listing_of_paths(folder: Path, dataset: Mapping[str, CaseFiles]) -> Listing
     """The cases whose files `dataset.json` names."""
     cases, missing = list[Case](), dict[str, tuple[Path, ...]]()
     for name, files in dataset.items():
-        images = tuple(folder / os.path.expandvars(path) for path in files.images)
-        case = Case(name, images, folder / os.path.expandvars(files.label))
-        if lacking := tuple(path for path in (*images, folder / os.path.expandvars(files.label)) if not _is_there(path)):
+        images, label = named_files(folder, files)
+        case = Case(name, images, label)
+        if lacking := tuple(path for path in (*images, label) if not is_there(path)):
             missing[name] = lacking
         else:
             cases.append(case)
     return Listing(tuple(cases), missing)
 
 
-def _is_there(path: Path) -> bool:
+def named_files(folder: Path, files: CaseFiles) -> tuple[tuple[Path, ...], Path]:
+    """Images and label map of a case whose files `dataset.json` names."""
+    return tuple(folder / os.path.expandvars(path) for path in files.images), folder / os.path.expandvars(files.label)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path that a user wrote down exists."""
     try:
         return path.exists()
     except OSError:  # a name that is too long, for example
@@ -199,11 +206,11 @@ def _images_by_case(folder: Path, description: DatasetDescription) -> dict[str, 
     if not folder.is_dir():
         raise SegForgeError(f"{folder} is missing.")
     found: dict[str, dict[int, list[Path]]] = {}
-    for stem, path in _image_files(folder):
-        if parts := _CHANNEL.fullmatch(stem):
+    for stem, path in image_files(folder):
+        if parts := CHANNEL.fullmatch(stem):
             found.setdefault(parts[1], {}).setdefault(int(parts[2]), []).append(path)
     for name, path in () if found else series_folders(folder):
-        parts = _CHANNEL.fullmatch(name)
+        parts = CHANNEL.fullmatch(name)
         case, channel = (parts[1], int(parts[2])) if parts else (name, 0)
         found.setdefault(case, {}).setdefault(channel, []).append(path)
     if not found:
@@ -217,7 +224,7 @@ def _images_by_case(folder: Path, description: DatasetDescription) -> dict[str, 
 
 def _labels_by_case(folder: Path, ending: str) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for stem, path in _image_files(folder) if folder.is_dir() else ():
+    for stem, path in image_files(folder):
         found.setdefault(stem, []).append(path)
     return {case: _of_ending(paths, ending) for case, paths in found.items()}
 
@@ -227,8 +234,9 @@ def _of_ending(paths: list[Path], ending: str) -> list[Path]:
     return [path for path in paths if path.name.endswith(ending)] or paths
 
 
-def _image_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.iterdir()):
+def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The image files of a folder, if it is there, sorted: name without ending, and path."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not path.name.startswith(".") and (ending := ending_of(path)) and path.is_file():
             yield path.name[: -len(ending)], path
 

@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from segforge.errors import SegForgeError
 from segforge.images.dicom_headers import dicom_files, is_image, naming, read_header, read_whole
-from segforge.images.image import Array, Geometry, Image, checked
+from segforge.images.image import PLANE_THICKNESS, Array, Geometry, Image, checked
 
-_PLANE_THICKNESS = 999
 _TOLERANCE = 0.05
 """Largest distance of a slice from its place on a regular grid, in voxels, and of its directions and pixel sizes."""
 
@@ -206,7 +205,7 @@ def _geometry(slices: Sequence[_Slice], shape: tuple[int, ...]) -> Geometry:
     tag = "PixelSpacing" if "PixelSpacing" in first.header else "ImagerPixelSpacing"
     row, column = _numbers(first.header, tag, 2, first.path) if tag in first.header else (1.0, 1.0)
     if "ImagePositionPatient" not in first.header:
-        return Geometry((z, y, x), (_PLANE_THICKNESS * max(row, column), row, column), is_2d=True)
+        return Geometry((z, y, x), (PLANE_THICKNESS * max(row, column), row, column), is_2d=True)
     if len(slices) > 1:
         distance = (slices[-1].height - first.height) / (len(slices) - 1)
     else:

@@ -12,6 +12,9 @@ from segforge.errors import SegForgeError
 
 Array = npt.NDArray[Any]
 
+PLANE_THICKNESS = 999
+"""Slice distance of a plane, as a multiple of its larger pixel size: no two slices belong together."""
+
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 _RIGHT_ANGLES = 1e-3
@@ -81,14 +84,15 @@ def geometry_difference(first: Geometry, second: Geometry, tolerance: float = 1e
     if first.shape != second.shape:
         return f"shape {first.shape} against {second.shape}"
     if not np.allclose(first.spacing, second.spacing, rtol=tolerance, atol=0):
-        return f"spacing {_rounded(first.spacing)} against {_rounded(second.spacing)}"
+        return f"spacing {rounded(first.spacing)} against {rounded(second.spacing)}"
     voxel = min(first.spacing)
     if not np.allclose(first.origin, second.origin, rtol=0, atol=tolerance * voxel):
-        return f"origin {_rounded(first.origin)} against {_rounded(second.origin)}"
+        return f"origin {rounded(first.origin)} against {rounded(second.origin)}"
     if not np.allclose(first.direction, second.direction, rtol=0, atol=tolerance):
-        return f"direction {_rounded(first.direction)} against {_rounded(second.direction)}"
+        return f"direction {rounded(first.direction)} against {rounded(second.direction)}"
     return None
 
 
-def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
+def rounded(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Numbers of a grid as a message shows them."""
     return tuple(round(value, 4) for value in values)

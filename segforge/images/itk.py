@@ -8,13 +8,10 @@ import SimpleITK as sitk
 
 from segforge.compute.files import whole_file, write_bytes
 from segforge.errors import SegForgeError
-from segforge.images.image import IDENTITY, Array, Geometry, Image, checked
+from segforge.images.image import IDENTITY, PLANE_THICKNESS, Array, Geometry, Image, checked
 from segforge.images.itk_headers import CHECKS, voxels_file
 
 ENDINGS = tuple(CHECKS)
-
-PLANE_THICKNESS = 999
-"""Slice distance of a plane, as a multiple of its larger pixel size: no two slices belong together."""
 
 
 def read(path: Path) -> Image:

@@ -9,7 +9,7 @@ import numpy as np
 
 from segforge.compute.files import write_bytes
 from segforge.errors import SegForgeError
-from segforge.images.image import IDENTITY, Array, Geometry, Image, are_at_right_angles, checked
+from segforge.images.image import IDENTITY, PLANE_THICKNESS, Array, Geometry, Image, are_at_right_angles, checked
 from segforge.images.inflate import GZIP, check_length, fast_zlib, first_bytes, inflate
 
 ENDINGS = (".nii.gz", ".nii")
@@ -91,7 +91,7 @@ def _geometry(header: Any, path: Path) -> Geometry:
     zooms = np.abs(np.array(header["pixdim"][1:4], np.float64)) * unit
     is_2d = len(header.get_data_shape()) == 2
     if is_2d:
-        zooms[2] = 999 * zooms[:2].max()
+        zooms[2] = PLANE_THICKNESS * zooms[:2].max()
     axes, origin = _axes(header, path)
     direction = _LPS[:, None] * axes
     geometry = Geometry(

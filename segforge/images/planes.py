@@ -11,12 +11,13 @@ from PIL import Image as Picture
 
 from segforge.compute.files import whole_file
 from segforge.errors import SegForgeError
-from segforge.images.image import Array, Geometry, Image
+from segforge.images.files import LOSSY_ENDINGS
+from segforge.images.image import PLANE_THICKNESS, Array, Geometry, Image
 from segforge.images.inflate import LARGEST_RATIO, check_length
 
 ENDINGS = (".png", ".bmp", ".jpg", ".jpeg")
 
-SPACING = (999.0, 1.0, 1.0)
+SPACING = (float(PLANE_THICKNESS), 1.0, 1.0)
 """Of a plane without physical size."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -53,7 +54,7 @@ def write(path: Path, array: Array, geometry: Geometry) -> None:
     """
     if array.shape[0] != 1:
         raise SegForgeError(f"{path}: a volume of {array.shape[0]} slices cannot be written as {path.suffix}; use .nii.gz.")
-    if path.suffix.lower() in (".jpg", ".jpeg"):
+    if path.suffix.lower() in LOSSY_ENDINGS:
         raise SegForgeError(f"{path}: JPEG changes the values that it stores; use .png.")
     with whole_file(path) as temporary:
         _picture(array[0], path).save(temporary)

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from segforge.dataset.verification.problem import Kind
-from segforge.images.image import IDENTITY, Geometry
+from segforge.images.image import IDENTITY, Geometry, rounded
 
 _NOISE = 0.01  # voxels
 _SAME_SPACING = 1e-3  # relative, as when channels are read
@@ -42,7 +42,7 @@ def grid_difference(own: Geometry, reference: Geometry, name: str) -> GridDiffer
     if why := _header_only(own, reference, same_spacing=same_spacing):
         return GridDifference(Kind.HEADER, f"{why} {name}")
     if not same_spacing:
-        return GridDifference(Kind.SPACING, f"has spacing {_shown(own.spacing)}, {name} has {_shown(reference.spacing)}")
+        return GridDifference(Kind.SPACING, f"has spacing {rounded(own.spacing)}, {name} has {rounded(reference.spacing)}")
     return GridDifference(Kind.SHIFT, f"lies up to {shift:.3g} voxels off {name}")
 
 
@@ -76,7 +76,3 @@ def _lost_its_place(geometry: Geometry, other: Geometry, *, same_spacing: bool) 
 def _has_default_place(geometry: Geometry) -> bool:
     """Whether origin and axes are those of a file without a position: zero, and the world's axes in either convention."""
     return not any(geometry.origin) and np.allclose(np.abs(geometry.direction), IDENTITY, rtol=0, atol=_SAME_NUMBER)
-
-
-def _shown(values: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(round(value, 4) for value in values)

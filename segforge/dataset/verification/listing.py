@@ -1,19 +1,15 @@
 """What the names of the files already tell about a raw data set; reads no image."""
 
-import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segforge.dataset.cases import IMAGES, LABELS, Case, Listing, list_cases
+from segforge.dataset.cases import CHANNEL, IMAGES, LABELS, Case, Listing, image_files, is_there, list_cases, named_files
 from segforge.dataset.description import FILE_NAME, CaseFiles, DatasetDescription
 from segforge.dataset.verification.names import check_names, is_lossy
 from segforge.dataset.verification.problem import Kind, Problem, name_in
 from segforge.errors import SegForgeError
 from segforge.images.files import ending_of
-
-_CHANNEL = re.compile(r"(.+)_\d{4}")
 
 
 @dataclass(frozen=True)
@@ -61,32 +57,30 @@ def _partial_cases(folder: Path, description: DatasetDescription, listing: Listi
         there = [_existing(folder, name, description.dataset[name]) for name in listing.missing]
         return tuple(case for case in there if case.images)
     images: dict[str, list[Path]] = {}
-    for path in _image_files(folder / IMAGES):
-        if parts := _CHANNEL.fullmatch(_stem(path)):
+    for stem, path in image_files(folder / IMAGES):
+        if parts := CHANNEL.fullmatch(stem):
             images.setdefault(parts[1], []).append(path)
-    labels = {_stem(path): path for path in _image_files(folder / LABELS)}
+    labels = dict(image_files(folder / LABELS))
     names = sorted({*listing.missing, *listing.doubled})
     return tuple(Case(name, tuple(images[name]), labels.get(name)) for name in names if name in images)
 
 
 def _existing(folder: Path, name: str, files: CaseFiles) -> Case:
-    images, label = _named_files(folder, files)
-    return Case(name, tuple(path for path in images if path.exists()), label if label.exists() else None)
-
-
-def _named_files(folder: Path, files: CaseFiles) -> tuple[tuple[Path, ...], Path]:
-    return tuple(folder / os.path.expandvars(path) for path in files.images), folder / os.path.expandvars(files.label)
+    images, label = named_files(folder, files)
+    return Case(name, tuple(path for path in images if is_there(path)), label if is_there(label) else None)
 
 
 def _missing_files(folder: Path, description: DatasetDescription, listing: Listing) -> Iterator[Problem]:
-    labels = {_named_files(folder, files)[1] for files in (description.dataset or {}).values()}
+    labels = {named_files(folder, files)[1] for files in (description.dataset or {}).values()}
     for case, paths in listing.missing.items():
         for path in paths:
             is_label = path in labels or (not labels and path.parent == folder / LABELS)
             kind = Kind.MISSING_LABEL if is_label else Kind.MISSING_CHANNEL
             yield Problem(kind, case, name_in(folder, path), "is missing")
     for path in listing.without_image:
-        yield Problem(Kind.MISSING_IMAGE, _stem(path), name_in(folder, path), f"has no image in {IMAGES}")
+        yield Problem(
+            Kind.MISSING_IMAGE, path.name[: -len(ending_of(path) or "")], name_in(folder, path), f"has no image in {IMAGES}"
+        )
 
 
 def _doubled_files(folder: Path, listing: Listing) -> Iterator[Problem]:
@@ -96,8 +90,8 @@ def _doubled_files(folder: Path, listing: Listing) -> Iterator[Problem]:
 
 
 def _unused_files(folder: Path, description: DatasetDescription) -> Iterator[Problem]:
-    for path in () if description.dataset else _image_files(folder / IMAGES):
-        if not _CHANNEL.fullmatch(_stem(path)):
+    for stem, path in () if description.dataset else image_files(folder / IMAGES):
+        if not CHANNEL.fullmatch(stem):
             yield Problem(Kind.UNUSED_FILE, "", name_in(folder, path), "has no channel number at the end of its name")
 
 
@@ -112,12 +106,3 @@ def _lossy_labels(folder: Path, cases: Sequence[Case]) -> Iterator[Problem]:
     for case in cases:
         if case.label and is_lossy(case.label):
             yield Problem(Kind.LOSSY_LABELS, case.id, name_in(folder, case.label), "is a JPEG, which changes label values")
-
-
-def _image_files(folder: Path) -> list[Path]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in files if not path.name.startswith(".") and path.is_file() and ending_of(path)]
-
-
-def _stem(path: Path) -> str:
-    return path.name[: -len(ending_of(path) or "")]
