@@ -11,8 +11,6 @@ from segforge.errors import SegForgeError
 from segforge.images.image import IDENTITY, PLANE_THICKNESS, Array, Geometry, Image, checked
 from segforge.images.itk_headers import CHECKS, voxels_file
 
-ENDINGS = tuple(CHECKS)
-
 
 def read(path: Path) -> Image:
     """Read a 2D, 3D or 4D file; a fourth axis, or several values per voxel, become channels.

@@ -12,8 +12,6 @@ from segforge.errors import SegForgeError
 from segforge.images.image import IDENTITY, PLANE_THICKNESS, Array, Geometry, Image, are_at_right_angles, checked
 from segforge.images.inflate import GZIP, check_length, fast_zlib, first_bytes, inflate
 
-ENDINGS = (".nii.gz", ".nii")
-
 _HEADER_BYTES, _SHORTEST_HEADER = 540, 348
 _MM_PER_UNIT = {"meter": 1e3, "micron": 1e-3}
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is right, anterior, superior

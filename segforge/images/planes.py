@@ -15,8 +15,6 @@ from segforge.images.files import LOSSY_ENDINGS
 from segforge.images.image import PLANE_THICKNESS, Array, Geometry, Image
 from segforge.images.inflate import LARGEST_RATIO, check_length
 
-ENDINGS = (".png", ".bmp", ".jpg", ".jpeg")
-
 SPACING = (float(PLANE_THICKNESS), 1.0, 1.0)
 """Of a plane without physical size."""
 

@@ -14,8 +14,6 @@ from segforge.errors import SegForgeError
 from segforge.images.image import Array, Geometry, Image, checked
 from segforge.images.planes import SPACING
 
-ENDINGS = (".tif", ".tiff")
-
 _CHANNELS, _DEPTH = "CS", "ZQIT"  # tifffile's letters for the axes
 _CHANNEL_NUMBER = re.compile(r"_\d{4}$")
 _MICROMETRES = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0, "micron": 1.0, "mm": 1e3, "cm": 1e4}
