@@ -22,7 +22,7 @@ from segforge.inference.sliding_window import SlidingWindow
 from segforge.networks.build import build_for_inference
 from segforge.networks.checkpoint import load_checkpoint
 from segforge.networks.model_folder import FINAL, ModelFolder
-from segforge.preprocessing.preprocessor import PreprocessedCase, Preprocessor
+from segforge.preprocessing.preprocessor import CaseProperties, PreprocessedCase, Preprocessor
 
 Array = npt.NDArray[Any]
 
@@ -136,5 +136,25 @@ class Predictor:
 
     def predict_preprocessed(self, case: PreprocessedCase, advance: Callable[[], object] = lambda: None) -> Array:
         """The label map `(Z, Y, X)`, in stored axes and values, of a case that is preprocessed already."""
-        logits = self._window.logits(case.image, advance)
-        return labels_from_logits(logits, case.properties, self._plans, self._configuration, self._labels)
+        return self.labels(self.logits(case, advance), case.properties)
+
+    def logits(self, case: PreprocessedCase, advance: Callable[[], object] = lambda: None) -> Array:
+        """The mean logits of the folds `(heads, Z, Y, X)` float32, on the grid of a preprocessed case.
+
+        Args:
+            case: The case; for a cascade with the class map of the previous stage.
+            advance: Called after each tile.
+        """
+        return self._window.logits(self._inputs(case), advance)
+
+    def labels(self, logits: Array, properties: CaseProperties) -> Array:
+        """The label map `(Z, Y, X)`, in stored axes and values, of logits on a preprocessed case's grid."""
+        return labels_from_logits(logits, properties, self._plans, self._configuration, self._labels)
+
+    def _inputs(self, case: PreprocessedCase) -> Array:
+        if self._configuration.previous_stage is None:
+            return case.image
+        if case.previous is None:
+            raise SegForgeError(f"{self._name} needs the prediction of {self._configuration.previous_stage} as an input.")
+        foreground = np.arange(1, self._labels.classes).reshape(-1, 1, 1, 1)
+        return np.concatenate([case.image, case.previous == foreground], dtype=np.float32)

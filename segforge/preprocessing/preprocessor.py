@@ -58,12 +58,14 @@ class PreprocessedCase:
         classes: `(1, Z, Y, X)` int8 or int16, -1 outside the non-zero region; None without a label map.
         locations: Voxels `(k, 3)` of each structure that occurs, by its key.
         properties: The way back to the original grid.
+        previous: Class map `(1, Z, Y, X)` of the previous stage (cascade), -1 outside the non-zero region, or None.
     """
 
     image: Array
     classes: Array | None
     locations: dict[str, npt.NDArray[np.int32]]
     properties: CaseProperties
+    previous: Array | None = None
 
 
 class Preprocessor:
