@@ -1,8 +1,15 @@
 """The device that tensors live on, from the word that a user types."""
 
+from typing import Literal
+
 import torch
 
 from segforge.errors import SegForgeError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""In what networks compute; `auto` takes the reduced one that the device has, if it has one."""
+
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -28,10 +35,29 @@ def available_devices() -> list[str]:
     return [*cuda, *mps, "cpu"]
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Reduced precision where the device computes in it: bfloat16 on CUDA cards that have it."""
-    has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_it)
+def autocast(device: torch.device, precision: Precision = "auto") -> torch.autocast:
+    """Networks in another precision than their weights have; `auto` is bfloat16 on CUDA cards that compute in it."""
+    if precision == "auto":
+        has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16" if has_it else "fp32"
+    reduced = precision != "fp32"
+    return torch.autocast(device.type, _TYPES[precision] if reduced else torch.bfloat16, enabled=reduced)
+
+
+def fastest_precision(device: torch.device) -> Precision:
+    """The reduced precision that a device computes in natively, for networks that only predict; else `fp32`."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return "bf16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "fp32"
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a CUDA device, the allocator's own reserve included; elsewhere as many as one likes."""
+    if device.type != "cuda":
+        return 1 << 62
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def describe_device(device: torch.device) -> str:

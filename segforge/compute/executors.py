@@ -4,13 +4,13 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from segforge.compute.progress import progress_bar
+from segforge.compute.usage import peak_memory
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def _run(
                 advance(under_way.pop(future).name)
     except BrokenExecutor:
         # A task that was refused because the pool had broken already is not under way: it is still in `waiting`.
-        return _Break(list(under_way.values()), _cause_of_death(pool))
+        return _Break(list(under_way.values()), f"{cause_of_death(pool)}; try fewer workers (-np)")
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
     return None
@@ -182,20 +182,13 @@ def _collect(future: Future[Result], task: Task[Result], outcome: Outcome[Result
         outcome.failures[task.name] = str(error) or type(error).__name__
 
 
-def _cause_of_death(pool: Mapping[int, Any]) -> str:
-    """Signals or exit statuses of the dead workers of a process pool, with the largest memory that a child process used."""
+def cause_of_death(pool: Mapping[int, Any]) -> str:
+    """How workers of a process pool died: signals or exit statuses, and the largest memory that a child process used."""
     for worker in pool.values():
         worker.join(timeout=5)
     # A broken pool ends its healthy workers with SIGTERM: that is not the cause.
     codes = sorted({worker.exitcode for worker in pool.values() if worker.exitcode not in (None, 0, -signal.SIGTERM)})
     how = ", ".join(f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}" for code in codes)
-    return f"its worker process died ({how or 'without a reason'}{_peak_memory_of_children()}); try fewer workers (-np)"
-
-
-def _peak_memory_of_children() -> str:
-    if sys.platform == "win32":
-        return ""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f"; the largest worker used {peak / 1e9:.1f} GB"
+    peak = peak_memory(of_children=True)
+    used = f"; the largest worker used {peak / 1e9:.1f} GB" if peak else ""
+    return f"its worker process died ({how or 'without a reason'}{used})"

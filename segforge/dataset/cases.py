@@ -18,6 +18,9 @@ _PARTS = ("_seg", "_locations")  # endings of preprocessed files
 CHANNEL = re.compile(r"(.+)_(\d{4})", re.DOTALL)
 """A name with its channel: the case, and four digits."""
 
+ImagesByCase = dict[str, dict[int, list[Path]]]
+"""For each case the files of each channel."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -49,6 +52,20 @@ class Listing:
     missing: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     doubled: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     without_image: tuple[Path, ...] = ()
+
+    def part(self, number: int, count: int) -> "Listing":
+        """Every count-th case of all, complete or not, from the one of that number on; parts are numbered from 0.
+
+        Raises:
+            SegForgeError: If there is no such part.
+        """
+        if not 0 <= number < count:
+            raise SegForgeError(f"The part {number} of {count} does not exist; parts are numbered from 0.")
+        names = set(sorted([*(case.id for case in self.cases), *self.missing, *self.doubled])[number::count])
+        missing, doubled = (
+            {case: paths for case, paths in found.items() if case in names} for found in (self.missing, self.doubled)
+        )
+        return Listing(tuple(case for case in self.cases if case.id in names), missing, doubled, self.without_image)
 
 
 @dataclass(frozen=True)
@@ -94,7 +111,18 @@ def list_cases(folder: Path, description: DatasetDescription) -> Listing:
     """
     if description.dataset is not None:
         return _listing_of_paths(folder, description.dataset)
-    return _listing(folder / IMAGES, folder / LABELS, description)
+    images, labels = folder / IMAGES, folder / LABELS
+    labelled = _labels_by_case(labels, description.file_ending)
+    return listing_of(_images_by_case(images, description), description, labelled, labels)
+
+
+def list_images(folder: Path, description: DatasetDescription) -> Listing:
+    """The cases without label maps in a folder, complete or not, see `find_cases`.
+
+    Raises:
+        SegForgeError: If there is none.
+    """
+    return listing_of(_images_by_case(folder, description), description)
 
 
 def find_cases(folder: Path, description: DatasetDescription) -> tuple[Case, ...]:
@@ -106,7 +134,7 @@ def find_cases(folder: Path, description: DatasetDescription) -> tuple[Case, ...
     Raises:
         SegForgeError: If there is no case, or a channel of one is missing or doubled; names up to ten files.
     """
-    listing = _listing(folder, None, description)
+    listing = list_images(folder, description)
     _refuse_doubled(listing)
     if missing := [str(path) for paths in listing.missing.values() for path in paths]:
         raise SegForgeError(
@@ -150,29 +178,43 @@ def read_case_classes(case: Case, image: Image, description: DatasetDescription)
         raise SegForgeError(f"{case.label} {error}. Correct the file, or name the label in {FILE_NAME}.") from error
 
 
-def _listing(images: Path, labels: Path | None, description: DatasetDescription) -> Listing:
-    found, labelled = (
-        _images_by_case(images, description),
-        {} if labels is None else _labels_by_case(labels, description.file_ending),
-    )
+def listing_of(
+    found: ImagesByCase,
+    description: DatasetDescription,
+    labelled: Mapping[str, list[Path]] | None = None,
+    labels: Path = Path(),
+) -> Listing:
+    """Which cases are complete.
+
+    Args:
+        found: For each case the files of each channel, of which there should be one.
+        description: Names the channels.
+        labelled: For each case its label maps, of which there should be one; None if there need be none.
+        labels: The folder of the label maps.
+    """
     is_colour = all(list(channels) == [0] for channels in found.values())
     expected = range(1 if is_colour else len(description.channels))
     cases, missing, doubled = list[Case](), dict[str, tuple[Path, ...]](), dict[str, tuple[Path, ...]]()
     for case, channels in sorted(found.items()):
-        ending = ending_of(next(iter(channels.values()))[0]) or ""
-        lacking = [images / f"{case}_{index:04d}{ending}" for index in expected if index not in channels]
-        if labels is not None and case not in labelled:
+        any_image = next(iter(channels.values()))[0]
+        lacking = [_channel_of(any_image, case, index) for index in expected if index not in channels]
+        if labelled is not None and case not in labelled:
             lacking.append(labels / f"{case}{description.file_ending}")
-        groups = [*channels.values(), labelled.get(case, [])]
+        groups = [*channels.values(), (labelled or {}).get(case, [])]
         if surplus := [path for paths in groups if len(paths) > 1 for path in paths]:
             doubled[case] = tuple(surplus)
         if lacking:
             missing[case] = tuple(lacking)
         if not lacking and not surplus:
             files = tuple(channels[index][0] for index in sorted(channels))
-            cases.append(Case(case, files, labelled[case][0] if labels is not None else None))
-    orphans = tuple(path for case, paths in sorted(labelled.items()) if case not in found for path in paths)
+            cases.append(Case(case, files, labelled[case][0] if labelled is not None else None))
+    orphans = tuple(path for case, paths in sorted((labelled or {}).items()) if case not in found for path in paths)
     return Listing(tuple(cases), missing, doubled, orphans)
+
+
+def _channel_of(image: Path, case: str, channel: int) -> Path:
+    """Where the file of a channel should lie, beside another image of its case."""
+    return image.with_name(f"{case}_{channel:04d}{ending_of(image) or ''}")
 
 
 def _listing_of_paths(folder: Path, dataset: Mapping[str, CaseFiles]) -> Listing:
@@ -201,8 +243,7 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def _images_by_case(folder: Path, description: DatasetDescription) -> dict[str, dict[int, list[Path]]]:
-    """For each case the files of each channel, of which there should be one."""
+def _images_by_case(folder: Path, description: DatasetDescription) -> ImagesByCase:
     if not folder.is_dir():
         raise SegForgeError(f"{folder} is missing.")
     found: dict[str, dict[int, list[Path]]] = {}
@@ -210,8 +251,7 @@ def _images_by_case(folder: Path, description: DatasetDescription) -> dict[str, 
         if parts := CHANNEL.fullmatch(stem):
             found.setdefault(parts[1], {}).setdefault(int(parts[2]), []).append(path)
     for name, path in () if found else series_folders(folder):
-        parts = CHANNEL.fullmatch(name)
-        case, channel = (parts[1], int(parts[2])) if parts else (name, 0)
+        case, channel = case_and_channel(name)
         found.setdefault(case, {}).setdefault(channel, []).append(path)
     if not found:
         ending = description.file_ending
@@ -220,6 +260,12 @@ def _images_by_case(folder: Path, description: DatasetDescription) -> dict[str, 
     return {
         case: {channel: _of_ending(paths, preferred) for channel, paths in channels.items()} for case, channels in found.items()
     }
+
+
+def case_and_channel(name: str) -> tuple[str, int]:
+    """The case and the channel that a name without ending stands for: `CASE_0000`, or `CASE` alone for the first."""
+    parts = CHANNEL.fullmatch(name)
+    return (parts[1], int(parts[2])) if parts else (name, 0)
 
 
 def _labels_by_case(folder: Path, ending: str) -> dict[str, list[Path]]:

@@ -1,12 +1,13 @@
 """The only place that knows what label values mean: stored values, classes, regions and the ignore label."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from segforge.compute.arrays import namespace
 from segforge.dataset.regions import written_values
 from segforge.errors import SegForgeError
 
@@ -129,18 +130,45 @@ class LabelScheme:
             raise SegForgeError(f"holds the label value {shown}, which is not in dataset.json (it has {allowed})")
         return classes
 
+    @property
+    def stored_type(self) -> type[np.integer[Any]]:
+        """The smallest integer type that holds all stored values of predictions."""
+        return _smallest_type(self.stored_values)
+
     def to_stored(self, classes: Array) -> Array:
         """Stored values of an array of class numbers, in the smallest integer type that holds all labels."""
-        stored: Array = np.array(self.stored_values, _smallest_type(self.stored_values))[classes]
+        stored: Array = np.array(self.stored_values, self.stored_type)[classes]
         return stored
 
-    def classes_from_logits(self, logits: Array) -> Array:
-        """Class numbers from logits of shape `(heads, ...)`: the largest, or for regions each head above 0 in order."""
-        if not self.has_regions:
-            return np.asarray(logits.argmax(0), np.int16)
-        classes = np.zeros(logits.shape[1:], np.int16)
-        for head, written in zip(logits, self.write_order, strict=True):
-            classes[head > 0] = written
+    def classes_from_logits(self, heads: Iterable[Array], threshold: float = 0) -> Array:
+        """Class numbers from what each head says of the voxels: the largest, or each region above a threshold in order.
+
+        Args:
+            heads: An array per head, one after the other; logits, or probabilities with a threshold of 0.5. They may be
+                tensors on a device.
+            threshold: From where on a region is there.
+
+        Returns:
+            int16, of the shape and kind of the heads.
+        """
+        if self.has_regions:
+            return self._from_regions(heads, threshold)
+        each = iter(heads)
+        best = next(each)
+        module = namespace(best)
+        best, classes = module.asarray(best, copy=True), module.zeros_like(best, dtype=module.int16)
+        for number, head in enumerate(each, start=1):
+            classes[head > best] = number
+            module.maximum(best, head, out=best)
+        return cast(Array, classes)
+
+    def _from_regions(self, heads: Iterable[Array], threshold: float) -> Array:
+        classes: Array | None = None
+        for head, written in zip(heads, self.write_order, strict=True):
+            module = namespace(head)
+            classes = module.zeros_like(head, dtype=module.int16) if classes is None else classes
+            classes[head > threshold] = written
+        assert classes is not None
         return classes
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from segforge.errors import SegForgeError
 from segforge.images.image import Array, Geometry, Image, geometry_difference
-from segforge.images.orientation import as_stored, to_canonical
+from segforge.images.orientation import as_stored, canonical_grid, to_canonical
 from segforge.plugins import find
 
 FORMATS: Mapping[str, str] = {
@@ -31,7 +31,7 @@ class Format(Protocol):
     """A file format: a module, or an object of a plug-in, with these functions.
 
     Where label maps need another reading than images there is a `read_labels(path)` too, and where other files belong to an
-    image `companions(path)`, which names those that are there.
+    image `companions(path)`, which names those that are there; where a header alone tells the grid, `read_grid(path)`.
     """
 
     def read(self, path: Path) -> Image:
@@ -52,6 +52,15 @@ def read_image(path: Path, *, canonical: bool = False) -> Image:
         SegForgeError: If it is missing, damaged or of an unknown format; names the file and the remedy.
     """
     return _read(path, canonical=canonical, labels=False)
+
+
+def read_grid(path: Path, *, canonical: bool = False) -> Geometry | None:
+    """The grid of an image, where the file's header tells it without its voxels; None where it does not, or is damaged."""
+    try:
+        geometry = cast(Geometry, getattr(_format(path), "read_grid")(path))  # noqa: B009, formats may lack it
+    except Exception:  # whatever a foreign reader raises comes again, with its reason, when the image is read
+        return None
+    return canonical_grid(geometry) if canonical else geometry
 
 
 def read_channels(paths: Sequence[Path], *, canonical: bool = False) -> Image:

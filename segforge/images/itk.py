@@ -22,6 +22,16 @@ def read(path: Path) -> Image:
     return from_itk(sitk.ReadImage(str(path)), path)
 
 
+def read_grid(path: Path) -> Geometry:
+    """The grid of a file, from its header alone."""
+    CHECKS[path.suffix.lower()](path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    x, y, z = (*reader.GetSize()[:3], 1)[:3]
+    return checked(_geometry(reader, (z, y, x)), path)
+
+
 def companions(path: Path) -> tuple[Path, ...]:
     """The file of voxels that an `.mhd` file names."""
     voxels = voxels_file(path) if path.suffix.lower() == ".mhd" and path.is_file() else None

@@ -13,6 +13,7 @@ from segforge.images.image import IDENTITY, PLANE_THICKNESS, Array, Geometry, Im
 from segforge.images.inflate import GZIP, check_length, fast_zlib, first_bytes, inflate
 
 _HEADER_BYTES, _SHORTEST_HEADER = 540, 348
+_GRID_BYTES = 1 << 16  # a packed header is among them
 _MM_PER_UNIT = {"meter": 1e3, "micron": 1e-3}
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is right, anterior, superior
 
@@ -39,6 +40,13 @@ def read(path: Path) -> Image:
     check_length(len(content), size, path)
     stored = np.frombuffer(content, dtype, offset=begin, count=int(np.prod(shape))).reshape(shape, order="F")
     return Image(_scaled(_channels_first(stored), header), _geometry(header, path))
+
+
+def read_grid(path: Path) -> Geometry:
+    """The grid of a file, from its first bytes alone."""
+    with path.open("rb") as file:
+        raw = file.read(_GRID_BYTES)
+    return _geometry(_header(first_bytes(raw, _HEADER_BYTES, path) if raw[:2] == GZIP else raw[:_HEADER_BYTES], path), path)
 
 
 def write(path: Path, array: Array, geometry: Geometry) -> None:

@@ -36,6 +36,11 @@ def to_canonical(image: Image) -> Image:
     return Image(array, _turned(geometry, turn))
 
 
+def canonical_grid(geometry: Geometry) -> Geometry:
+    """The grid that `to_canonical` brings an image on."""
+    return geometry if geometry.is_2d else _turned(geometry, _turn(geometry))
+
+
 def as_stored(array: Array, geometry: Geometry) -> Array:
     """A volume `(Z, Y, X)` on a canonical grid, on the grid of the file: undoes `to_canonical`."""
     if geometry.stored is None:

@@ -21,7 +21,8 @@ from segforge.planning.fingerprint import FILE_NAME, Fingerprint, IntensityPrope
 
 _DRAWS = 10**8  # foreground voxels drawn from the whole data set, per channel
 _SEED = 1234
-_FEW_VALUES = 1 << 20
+_FEW_VALUES = 1 << 20  # more distinct whole numbers are not looked up
+_DRAWN_TOGETHER = 1 << 18  # few enough to stay near the processor
 
 
 @dataclass(frozen=True)
@@ -177,19 +178,22 @@ def _drawn_values(values: Array, draws: int, random: np.random.RandomState) -> t
     """Distinct values and counts of `draws` draws with replacement: far fewer numbers than the draws themselves."""
     if not len(values):
         return values, np.zeros(0, np.int64)
-    counts = np.bincount(random.randint(0, len(values), draws), minlength=len(values))
-    return _merged(values, counts)
+    found, places = _distinct(values)
+    counts, together = np.zeros(len(found), np.int64), max(_DRAWN_TOGETHER, len(found))
+    for begin in range(0, draws, together):
+        drawn = random.randint(0, len(values), min(together, draws - begin))  # the same numbers as all at once
+        counts += np.bincount(places[drawn], minlength=len(found))
+    return found[counts > 0], counts[counts > 0]
 
 
-def _merged(values: Array, counts: Array) -> tuple[Array, Array]:
-    low = values.min()
-    if np.ptp(values) < _FEW_VALUES and np.array_equal(values, np.rint(values)):  # counted much faster than sorted
-        totals = np.bincount((values - low).astype(np.int64), weights=counts)
-        found = np.flatnonzero(totals)
-        return (found + low).astype(values.dtype), totals[found].astype(np.int64)
-    order = np.argsort(values, kind="stable")
-    begin = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)
-    return values[order][begin], np.add.reduceat(counts[order], begin)
+def _distinct(values: Array) -> tuple[Array, Array]:
+    """Distinct values in their order, perhaps with some between that do not occur, and for each value its place there."""
+    low, width = values.min(), np.ptp(values)
+    if width < _FEW_VALUES and np.array_equal(values, np.rint(values)):  # looked up much faster than sorted
+        found: Array = low + np.arange(int(width) + 1, dtype=values.dtype)
+        return found, (values - low).astype(np.int32)
+    found, places = np.unique(values, return_inverse=True)
+    return found, places
 
 
 def _properties(drawn: Sequence[tuple[Array, Array]]) -> IntensityProperties:
@@ -199,7 +203,9 @@ def _properties(drawn: Sequence[tuple[Array, Array]]) -> IntensityProperties:
     if not len(values):
         names = IntensityProperties.model_fields
         return IntensityProperties.model_validate(dict.fromkeys(names, float("nan")))
-    values, counts = _merged(values, counts)
+    values, places = _distinct(values)
+    counts = np.bincount(places, weights=counts, minlength=len(values)).astype(np.int64)
+    values, counts = values[counts > 0], counts[counts > 0]
     exact = values.astype(np.float64)
     total = counts.sum()
     mean = float((exact * counts).sum() / total)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segforge.compute.arrays import namespace
+from segforge.preprocessing.label_votes import Neighbours
+
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
 
@@ -32,13 +35,19 @@ class AxisMap:
     n_out: int
     order: int
 
-    def reached(self, columns: slice, rows: slice) -> slice:
-        """Of some new samples those that some old ones have a share in; empty if there are none."""
-        first, last = _support(self.n_in, self.n_out, self.order)
-        inside = np.flatnonzero((last[rows] >= columns.start) & (first[rows] < columns.stop))
-        if not len(inside):
-            return slice(rows.start, rows.start)
-        return slice(rows.start + int(inside[0]), rows.start + int(inside[-1]) + 1)
+    def neighbours(self) -> Neighbours:
+        """The old samples around each new one, for order 0 or 1.
+
+        Raises:
+            ValueError: For a higher order, for which all of them count.
+        """
+        if self.order > 1:
+            raise ValueError(f"labels are resampled by order 0 or 1, not {self.order}")
+        if self.order == NEAREST or self.n_in == self.n_out:
+            nearest = nearest_samples(self.n_in, self.n_out)
+            return Neighbours(nearest, nearest, np.zeros(self.n_out))
+        below, share = _linear_samples(self.n_in, self.n_out)
+        return Neighbours(below, np.minimum(below + 1, self.n_in - 1), share)
 
     def needed(self, rows: slice, within: slice) -> slice:
         """The old samples that some new ones need, of those within a range; empty if they need others only."""
@@ -47,15 +56,23 @@ class AxisMap:
         return slice(begin, max(begin, min(within.stop, int(last[rows].max()) + 1)))
 
     def apply(self, volume: Array, axis: int, columns: slice, rows: slice) -> Array:
-        """The new samples `rows` along an axis of `(Z, Y, X)` whose old samples are `columns`, all others being 0."""
+        """The new samples `rows` along an axis of `(Z, Y, X)` whose old samples are `columns`, all others being 0.
+
+        Computed where the volume lies: it may be a tensor on a device. An axis that stays gives a view.
+        """
+        if self.n_in == self.n_out:
+            index = slice(rows.start - columns.start, rows.stop - columns.start)
+            return volume[(*[slice(None)] * axis, index)]
         if self.order == NEAREST:
-            taken: Array = np.take(volume, nearest_samples(self.n_in, self.n_out)[rows] - columns.start, axis)
+            nearest = nearest_samples(self.n_in, self.n_out)[rows] - columns.start
+            taken: Array = volume[(*[slice(None)] * axis, nearest)]
             return taken
-        shape = list(volume.shape)
+        module, shape = namespace(volume), list(volume.shape)
         shape[axis] = rows.stop - rows.start
-        result = np.empty(shape, volume.dtype)
+        result: Array = module.empty(shape, dtype=volume.dtype, device=volume.device)
         for block, used, matrix in self._blocks(columns, rows):
-            _multiply(matrix.astype(volume.dtype), volume, axis, used, result, block)
+            weights = module.asarray(matrix, dtype=volume.dtype, device=volume.device)
+            _multiply(weights, volume, axis, used, result, block)
         return result
 
     def _blocks(self, columns: slice, rows: slice) -> Iterator[tuple[slice, slice, Matrix]]:
@@ -126,20 +143,27 @@ def _support(n_in: int, n_out: int, order: int) -> tuple[npt.NDArray[np.int64], 
 
 
 def _linear_operator(n_in: int, n_out: int) -> Matrix:
-    position = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
-    below = np.minimum(position.astype(np.int64), max(n_in - 2, 0))
+    below, share = _linear_samples(n_in, n_out)
     operator = np.zeros((n_out, n_in))
     rows = np.arange(n_out)
-    operator[rows, below] = 1 - (position - below)
-    operator[rows, np.minimum(below + 1, n_in - 1)] += position - below
+    operator[rows, below] = 1 - share
+    operator[rows, np.minimum(below + 1, n_in - 1)] += share
     return operator
 
 
+def _linear_samples(n_in: int, n_out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """For each new sample the old one before it, and what the one behind that counts."""
+    position = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
+    below = np.minimum(position.astype(np.int64), max(n_in - 2, 0))
+    return below, position - below
+
+
 def _multiply(matrix: Array, volume: Array, axis: int, used: slice, result: Array, block: slice) -> None:
+    matmul = namespace(volume).matmul
     if axis == 0:
         flat = volume[used].reshape(matrix.shape[1], -1)
-        np.matmul(matrix, flat, out=result[block].reshape(len(matrix), -1))
+        matmul(matrix, flat, out=result[block].reshape(len(matrix), -1))
     elif axis == 1:
-        np.matmul(matrix, volume[:, used], out=result[:, block])
+        matmul(matrix, volume[:, used], out=result[:, block])
     else:
-        np.matmul(volume[..., used], matrix.T, out=result[..., block])
+        matmul(volume[..., used], matrix.T, out=result[..., block])

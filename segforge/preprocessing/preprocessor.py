@@ -1,11 +1,13 @@
 """One raw case to what the network sees: transposed, cropped, normalized, resampled; and the way back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segforge.compute.arrays import namespace
 from segforge.compute.documents import Document
 from segforge.dataset.labels import LabelScheme
 from segforge.errors import SegForgeError
@@ -71,8 +73,20 @@ class PreprocessedCase:
 class Preprocessor:
     """Preprocesses cases for one configuration of a plan."""
 
-    def __init__(self, plans: Plans, configuration: Configuration, labels: LabelScheme) -> None:
+    def __init__(
+        self,
+        plans: Plans,
+        configuration: Configuration,
+        labels: LabelScheme,
+        place: Callable[[Array], Array] = lambda channels: channels,
+    ) -> None:
         """Look up the normalizations.
+
+        Args:
+            plans: Say how channels are normalized and in which order axes come.
+            configuration: One of theirs.
+            labels: The labels.
+            place: Brings normalized channels to where they are resampled, a device for example.
 
         Raises:
             SegForgeError: If a normalization or the resampling is unknown.
@@ -82,13 +96,15 @@ class Preprocessor:
         self._labels = labels
         self._normalizations = [find_normalization(spec.name) for spec in configuration.normalization]
         self._resampling = find_resampling(configuration.resampling.method)
+        self._place = place
 
-    def __call__(self, image: Image, classes: Array | None = None) -> PreprocessedCase:
+    def __call__(self, image: Image, classes: Array | None = None, *, with_locations: bool = True) -> PreprocessedCase:
         """Preprocess a case.
 
         Args:
             image: The case as read.
             classes: Its class map `(1, Z, Y, X)`, or None.
+            with_locations: Whether voxels of each structure are drawn from the class map.
         """
         order = self._plans.transpose_forward
         channels = image.array.transpose(0, *(axis + 1 for axis in order))
@@ -100,23 +116,25 @@ class Preprocessor:
         inside = filled(nonzero[box.slices]) if masked else nonzero[box.slices]
         resampling, properties = self._geometry(image.geometry, nonzero.shape, box)
         normalized = self._normalized(channels, inside if cropped is None else inside | (cropped > 0))
-        new_image = self._stored(resampling.image(normalized, self._configuration.resampling.image_order))
+        new_image = self._stored(resampling.image(self._place(normalized), self._configuration.resampling.image_order))
         del normalized
         new_classes = None
         if cropped is not None:
             marked = np.where((cropped == 0) & ~inside, OUTSIDE, cropped).astype(cropped.dtype)
             new_classes = resampling.labels(marked, self._configuration.resampling.label_order)[None]
-        locations = {} if new_classes is None else draw_locations(new_classes[0], self._labels)
+        locations = draw_locations(new_classes[0], self._labels) if new_classes is not None and with_locations else {}
         return PreprocessedCase(new_image, new_classes, locations, properties)
 
     def _stored(self, image: Array) -> Array:
         largest = np.finfo(self._configuration.dtype).max
-        if self._configuration.dtype != "float32" and np.abs(image).max(initial=0) > largest:
+        if self._configuration.dtype != "float32" and abs(image).max() > largest:
             raise SegForgeError(
                 f"has values above {largest:g} after normalization, which {self._configuration.dtype} cannot hold. "
                 "Plan with --dtype float32."
             )
-        return np.ascontiguousarray(image, self._configuration.dtype)
+        module = namespace(image)
+        stored: Array = module.asarray(image, dtype=getattr(module, self._configuration.dtype))
+        return stored
 
     def _normalized(self, channels: Array, inside: npt.NDArray[np.bool_]) -> Array:
         specs = self._configuration.normalization

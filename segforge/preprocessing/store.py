@@ -17,7 +17,7 @@ from segforge.preprocessing.preprocessor import CaseProperties, PreprocessedCase
 
 _BLOCK = 1 << 23
 _PARTS = (".npy", "_seg.npy", "_locations.npz")
-_OPEN_AT_ONCE = 200  # two files each; many systems allow a process 1024
+_OPEN_AT_ONCE = 200  # two or three files each; many systems allow a process 1024
 
 
 class Seal(Document):
@@ -48,9 +48,17 @@ class CaseRecord(Document):
 class CaseStore:
     """The preprocessed cases of one data folder, for one recipe."""
 
-    def __init__(self, folder: Path, recipe: str) -> None:
-        """Name the folder, and what its cases must have been made by (`preprocessing.recipe`)."""
+    def __init__(self, folder: Path, recipe: str, previous: Path | None = None) -> None:
+        """Name the folder.
+
+        Args:
+            folder: Of the cases.
+            recipe: What its cases must have been made by (`preprocessing.recipe`).
+            previous: For a cascade the folder of the previous stage's maps on these cases' grids, `CASE.npy` and
+                `CASE.json`, which are made elsewhere.
+        """
         self.folder = folder
+        self.previous = previous
         self._recipe = recipe
 
     def cases(self) -> list[str]:
@@ -116,7 +124,19 @@ class CaseStore:
         with np.load(self._part(case, "_locations.npz"), allow_pickle=False) as file:
             locations = {key: file[key] for key in file.files}
         image, classes = self._map(case, ".npy"), self._map(case, "_seg.npy")
-        return PreprocessedCase(image, classes, locations, record.properties)
+        return PreprocessedCase(image, classes, locations, record.properties, self._map_of_previous_stage(case, image.shape))
+
+    def properties(self, case: str) -> CaseProperties:
+        """How a case lies in its original grid; its arrays are not looked at.
+
+        Raises:
+            SegForgeError: If the case is missing.
+        """
+        return CaseRecord.read(self.record(case)).properties
+
+    def inputs(self, case: str) -> tuple[Path, ...]:
+        """The files by whose hashes a network's input of this case is recognised."""
+        return (self.record(case), *([self.previous / f"{case}.json"] if self.previous else []))
 
     def remove(self, case: str) -> None:
         """Remove a case, its record first."""
@@ -129,6 +149,17 @@ class CaseStore:
 
     def _part(self, case: str, part: str) -> Path:
         return self.folder / f"{case}{part}"
+
+    def _map_of_previous_stage(self, case: str, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+        if self.previous is None:
+            return None
+        path = self.previous / f"{case}.npy"
+        if not path.is_file():
+            raise SegForgeError(f"{path}, the previous stage's map, is missing. Type the command again, which makes it.")
+        mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if mapped.shape != (1, *shape[1:]):
+            raise SegForgeError(f"{path} has the shape {mapped.shape}, the case {shape}. Remove it; it is made again.")
+        return mapped
 
     def _map(self, case: str, part: str) -> npt.NDArray[Any]:
         mapped: npt.NDArray[Any] = np.load(self._part(case, part), mmap_mode="r", allow_pickle=False)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from batchgenerators.augmentations.utils import resize_segmentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,14 +75,32 @@ def test_overshoot_is_clipped_to_the_range_of_the_channel_not_of_all() -> None:
     assert result[0].max() == 1
 
 
-def test_slabs_of_logits_are_together_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segforge.preprocessing.resampling.SLAB_BYTES", 2500)
-    logits = np.random.default_rng(0).normal(size=(3, 7, 9, 8)).astype(np.float32)
-    slabs = list(Resampling((7, 9, 8), (12, 6, 11), None).logits(logits, 1))
-    assert len(slabs) > 3
-    ours = np.concatenate([values for _, values in slabs], 1)
-    theirs = np.stack([resize(head.astype(np.float64), (12, 6, 11), 1, mode="edge", anti_aliasing=False) for head in logits])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_rows_of_any_axis_are_together_the_whole(axis: int) -> None:
+    volume = np.random.default_rng(0).normal(size=(7, 9, 8)).astype(np.float16)
+    resampling = Resampling((7, 9, 8), (12, 6, 11), None)
+    parts = [slice(begin, begin + 2) for begin in range(0, (12, 6, 11)[axis] - 2, 2)]
+    parts.append(slice(parts[-1].stop, (12, 6, 11)[axis]))
+    ours = np.concatenate([resampling.rows(volume, 1, part, axis) for part in parts], axis)
+    theirs = resize(volume.astype(np.float64), (12, 6, 11), 1, mode="edge", anti_aliasing=False)
+    assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_slabs_cover_the_first_axis_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segforge.preprocessing.resampling.SLAB_BYTES", 2500)
+    slabs = list(Resampling((7, 9, 8), (12, 6, 11), None).slabs(8))
+    assert len(slabs) > 2
+    assert [row for slab in slabs for row in range(slab.start, slab.stop)] == list(range(12))
+
+
+@pytest.mark.parametrize("coarse", [None, 0, 2])
+def test_a_tensor_is_resampled_as_an_array(coarse: int | None) -> None:
+    image = np.random.default_rng(0).normal(size=(2, 9, 14, 20)).astype(np.float32)
+    resampling = Resampling((9, 14, 20), (16, 9, 20), coarse)
+    tensor = resampling.image(torch.from_numpy(image), 3)
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_allclose(tensor.numpy(), resampling.image(image, 3), atol=1e-6)
 
 
 def test_nothing_is_touched_when_the_shape_stays() -> None:
