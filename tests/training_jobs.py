@@ -9,8 +9,8 @@ from samples import plans_for
 from segforge.dataset.labels import LabelScheme
 from segforge.planning.plans import Configuration
 from segforge.preprocessing.preprocessor import PreprocessedCase
+from segforge.training.job import TrainingJob
 from segforge.training.settings import TrainingSettings
-from segforge.training.trainer import TrainingJob
 
 LABELS = LabelScheme.from_description({"background": 0, "a": 1, "b": 2})
 SHORT = {"batch_size": 2, "epochs": 2, "iterations": 2, "validation_iterations": 1}

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segforge.errors import SegForgeError
+from segforge.experiment.candidates import ENSEMBLES
+from segforge.experiment.kept_logits import kept_folders
+from segforge.networks.model_folder import NEXT_STAGE
 from segforge.planning.plans import Plans, plans_path
 from segforge.workspace import find_workspace
 
@@ -25,7 +28,9 @@ class Replaceable:
 
 
 def clean(dataset: int | str, *, remove: bool = False, workspace: Path | None = None) -> list[Replaceable]:
-    """What can be made again of a data set: its preprocessed cases. Fingerprint, folds, plans and models are never touched.
+    """What can be made again of a data set: preprocessed cases, kept predictions for ensembles and cascades, averages.
+
+    Fingerprint, folds, plans, weights and validations are never touched.
 
     Args:
         dataset: Number or name of the data set.
@@ -44,9 +49,27 @@ def clean(dataset: int | str, *, remove: bool = False, workspace: Path | None = 
         for data, (plans, configuration) in sorted(_makers(folder).items())
         if (folder / data).is_dir()
     ]
+    found += _predictions(place.results / name, dataset)
     for item in found if remove else ():
         _remove(item.path)
     return found
+
+
+def _predictions(results: Path, dataset: int | str) -> list[Replaceable]:
+    """Kept logits, maps for the next stage of a cascade, averages; all come from checkpoints, without training."""
+    logits = [
+        Replaceable(folder, _size(folder), f"segforge find-best -d {dataset}, when it needs them")
+        for folder in kept_folders(results)
+    ]
+    maps = [
+        Replaceable(folder, _size(folder), f"segforge train {dataset} {folder.name} FOLD")
+        for folder in sorted(results.glob(f"*/{NEXT_STAGE}/*"))
+    ]
+    averages = [
+        Replaceable(folder, _size(folder), f"segforge find-best -d {dataset}")
+        for folder in sorted((results / ENSEMBLES).glob("*/"))
+    ]
+    return logits + maps + averages
 
 
 def _makers(folder: Path) -> dict[str, tuple[str, str]]:

@@ -1,30 +1,28 @@
-"""`segforge train` and `segforge find-best` as functions."""
+"""`segforge train` as a function."""
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from segforge.compute.device import resolve_device
+from segforge.api.prepared import open_prepared
 from segforge.compute.files import file_hash
-from segforge.dataset.cases import RawDataset, open_dataset
-from segforge.dataset.description import DatasetDescription
-from segforge.dataset.splits import FILE_NAME as SPLITS
-from segforge.dataset.splits import cases_of_fold
+from segforge.dataset.splits import fold_cases
 from segforge.errors import SegForgeError
 from segforge.evaluation.summary import Summary
-from segforge.experiment.selection import Selection, select_best
+from segforge.experiment.full_volume import FullVolume, handful
+from segforge.experiment.kept_logits import DEFAULT_LIMIT
+from segforge.experiment.prepared import Prepared
 from segforge.experiment.validation import validate_fold
 from segforge.networks.checkpoint import load_checkpoint
 from segforge.networks.model_folder import BEST, FINAL, ModelFolder
-from segforge.planning.plans import Configuration, plans_path, read_plans
-from segforge.preprocessing.recipe import recipe
-from segforge.preprocessing.store import CaseStore
-from segforge.training.nnunet_names import PLANS, is_nnunet_trainer, settings_of_trainer
+from segforge.planning.fingerprint import FILE_NAME as FINGERPRINT
+from segforge.planning.plans import Configuration, Plans, plans_path, read_plans
+from segforge.training.nnunet_names import PLANS, is_nnunet_trainer, settings_of_trainer, training_name
 from segforge.training.pretrained import StartingWeights
 from segforge.training.run import Training, train_fold
 from segforge.training.settings import TrainingSettings
-from segforge.workspace import checked_name, find_workspace
+from segforge.workspace import checked_name
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +54,8 @@ class TrainingOptions:
     mirror_axes: Sequence[int] | None = None
     foreground_share: float | None = None
     foreground_drawn: bool | None = None
+    validate_every: int | None = None
+    best_by: str | None = None
     seed: int | None = None
 
 
@@ -67,11 +67,15 @@ class TrainingMode:
         validate_only: Whether to leave the training out.
         validate_best: Whether to validate the best checkpoint instead of the final one.
         keeps_checkpoints: Whether there are checkpoints before the final one, from which a stopped training goes on.
+        keep_logits: Bytes that the logits kept from the validations of all the data set's models may take together.
+        save_probabilities: Whether the validation writes probabilities beside the label maps, as `CASE.npz`.
     """
 
     validate_only: bool = False
     validate_best: bool = False
     keeps_checkpoints: bool = True
+    keep_logits: int = DEFAULT_LIMIT
+    save_probabilities: bool = False
 
     def __post_init__(self) -> None:
         if self.validate_best and not self.keeps_checkpoints:
@@ -116,79 +120,70 @@ def train(
         SegForgeError: If something that is needed is missing or does not fit; says what to do.
         Interrupted: After SIGINT or SIGTERM; everything done is saved.
     """
-    place = find_workspace(workspace)
-    dataset_name = place.dataset_name(str(dataset))
-    folder = place.preprocessed / dataset_name
-    plans = _plans_name(folder, plans)
-    experiment = read_plans(folder, plans)
-    chosen = experiment.configuration(configuration)
-    if chosen.previous_stage:
-        raise SegForgeError(f"{configuration} builds on the predictions of {chosen.previous_stage} and cannot be trained yet.")
-    raw = open_dataset(place.raw_folder(dataset_name))
-    own_name = checked_name(name or _name_of(trainer), "training's name")
-    model = ModelFolder(place.results / dataset_name / ModelFolder.name_of(own_name, plans, configuration))
-    if mode.validate_only:
-        return _validate(model, str(fold), raw, folder, device, mode)
-    training = Training(
+    prepared = open_prepared(dataset, device, workspace, mode.keep_logits)
+    found = read_plans(prepared.preprocessed, _plans_name(prepared.preprocessed, plans))
+    own_name = checked_name(name or training_name(trainer), "training's name")
+    model = ModelFolder(prepared.results / ModelFolder.name_of(own_name, found.name, configuration))
+    if not mode.validate_only:
+        chosen = found.configuration(configuration)
+        previous = prepared.previous_model(model.path.name, found, configuration) if chosen.previous_stage else None
+        settings = _training_settings(trainer, options, chosen, pretrained, previous)
+        start = None if pretrained is None else StartingWeights(str(pretrained), load_checkpoint(pretrained).weights)
+        training = _training(prepared, model, found, configuration, str(fold), settings, previous)
+        train_fold(replace(training, start=start, keeps_checkpoints=mode.keeps_checkpoints), restart=restart)
+    return _validate(prepared, model, str(fold), mode)
+
+
+def _training(
+    prepared: Prepared,
+    model: ModelFolder,
+    plans: Plans,
+    configuration: str,
+    fold: str,
+    settings: TrainingSettings,
+    previous: ModelFolder | None,
+) -> Training:
+    """What the fold of a model is trained with."""
+    cases = fold_cases(prepared.splits, fold, [case.id for case in prepared.raw.cases])
+    store = prepared.store(plans, configuration, sorted({*cases.train, *cases.val}), previous)
+    labels, device = prepared.raw.description.label_scheme, prepared.device
+    whole = FullVolume(handful(cases.val), store, plans.configuration(configuration), labels, device)
+    return Training(
         model=model,
-        plans=experiment,
+        plans=plans,
         configuration=configuration,
-        description=raw.description,
-        store=CaseStore(folder / chosen.data, recipe(experiment, chosen, raw.description)),
-        fold=str(fold),
-        cases=cases_of_fold(folder / SPLITS, str(fold), [case.id for case in raw.cases]),
-        settings=_training_settings(trainer, options, chosen, pretrained),
-        device=resolve_device(device),
-        start=None if pretrained is None else StartingWeights(str(pretrained), load_checkpoint(pretrained).weights),
-        keeps_checkpoints=mode.keeps_checkpoints,
+        description=prepared.raw.description,
+        store=store,
+        fold=fold,
+        cases=cases,
+        settings=settings,
+        device=device,
+        full_volume=whole if settings.validate_every else None,
+        fingerprint=prepared.preprocessed / FINGERPRINT,
     )
-    train_fold(training, restart=restart)
-    return _validate(model, str(fold), raw, folder, device, mode)
 
 
-def find_best(
-    dataset: int | str, *, folds: Sequence[int | str] | None = None, device: str = "auto", workspace: Path | None = None
-) -> Selection:
-    """Rank the trained models of a data set by cross-validated Dice and select the best for prediction.
-
-    Args:
-        dataset: Number or name of the data set.
-        folds: Folds to compare on; None takes those that all trained models have.
-        device: For validations that are still missing.
-        workspace: The workspace folder; None finds it.
-
-    Raises:
-        SegForgeError: If nothing is trained, or the models have no fold in common.
-    """
-    place = find_workspace(workspace)
-    name = place.dataset_name(str(dataset))
-    folder = place.preprocessed / name
-    raw = open_dataset(place.raw_folder(name))
-
-    def validate(model: ModelFolder, fold: str) -> Summary:
-        return validate_fold(model, fold, raw, _store_of(model, folder, raw.description), resolve_device(device))
-
-    asked = [str(fold) for fold in folds or []] or None
-    return select_best(place.results / name, raw.description.label_scheme, validate, asked)
-
-
-def _store_of(model: ModelFolder, preprocessed: Path, description: DatasetDescription) -> CaseStore:
-    """The preprocessed cases as a model was trained on them, whatever plans of its name say today."""
-    plans = model.plans
-    _, configuration = model.configuration(plans)
-    return CaseStore(preprocessed / configuration.data, recipe(plans, configuration, description))
-
-
-def _validate(model: ModelFolder, fold: str, raw: RawDataset, preprocessed: Path, device: str, mode: TrainingMode) -> Summary:
+def _validate(prepared: Prepared, model: ModelFolder, fold: str, mode: TrainingMode) -> Summary:
     if not model.settings_path.is_file():
         raise SegForgeError(f"{model.path} is not trained; there is nothing to validate. Leave --validate-only out.")
-    store = _store_of(model, preprocessed, raw.description)
-    checkpoint = BEST if mode.validate_best else FINAL
-    return validate_fold(model, fold, raw, store, resolve_device(device), checkpoint=checkpoint)
+    return validate_fold(
+        model,
+        fold,
+        prepared.raw,
+        prepared.store_of(model, model.fold(fold).cases().val),
+        prepared.device,
+        checkpoint=BEST if mode.validate_best else FINAL,
+        keep_logits=mode.keep_logits,
+        probabilities=mode.save_probabilities,
+    )
 
 
 def _training_settings(
-    trainer: str, options: TrainingOptions, configuration: Configuration, pretrained: Path | None
+    trainer: str,
+    options: TrainingOptions,
+    configuration: Configuration,
+    pretrained: Path | None,
+    previous: ModelFolder | None,
 ) -> TrainingSettings:
     """The trainer's settings, and over them the options that were given."""
     given = {key: value for key, value in asdict(options).items() if value is not None}
@@ -201,13 +196,9 @@ def _training_settings(
         content["trainer"] = trainer
     if pretrained is not None:
         content["pretrained"] = file_hash(pretrained)
+    if previous is not None:
+        content["previous_model"] = previous.path.name
     return TrainingSettings.parse(content, "The training's settings")
-
-
-def _name_of(trainer: str) -> str:
-    """What a training is called where no name is given: as its trainer, if that is not the default."""
-    name = trainer.rpartition(":")[2]
-    return "default" if name == "nnUNetTrainer" else name
 
 
 def _plans_name(preprocessed: Path, name: str) -> str:

@@ -119,7 +119,7 @@ def add_work(parser: argparse._ActionsContainer) -> None:
     """Add what says how preprocessing works: `-np`, `--max-memory`, `--verify`."""
     add_workers(parser)
     parser.add_argument(
-        "--max-memory", type=_gigabytes, metavar="GB", help="memory to take at most (default: four fifths of what is free)"
+        "--max-memory", type=gigabytes, metavar="GB", help="memory to take at most (default: four fifths of what is free)"
     )
     parser.add_argument(
         "--verify", action="store_true", help="compare files by content even where size and time are the same (default: not)"
@@ -133,7 +133,15 @@ def fold_name(word: str) -> str:
     raise argparse.ArgumentTypeError(f"{word} is no fold; give a number from 0, or all")
 
 
-def _gigabytes(word: str) -> float:
+def byte_size(word: str) -> int:
+    """An amount of disk space as it is typed: bytes, or with K, M, G or T behind (thousands)."""
+    if found := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", word.upper()):
+        return int(float(found[1]) * 1000 ** " KMGT".index(found[2] or " "))
+    raise argparse.ArgumentTypeError(f"{word} is no size; give 20G or 500M for example, or 0 for none")
+
+
+def gigabytes(word: str) -> float:
+    """An amount of memory as it is typed, in GB."""
     try:
         value = float(word)
     except ValueError:

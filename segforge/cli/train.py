@@ -1,11 +1,10 @@
 """`segforge train`."""
 
 import argparse
-import sys
 from dataclasses import fields
 from pathlib import Path
 
-from segforge.cli.parser import add_device, fold_name, path_or_none
+from segforge.cli.parser import add_device, byte_size, fold_name, path_or_none
 from segforge.training.choices import OPTIMIZERS, SCHEDULES
 
 
@@ -38,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     _add_nnunet(parser)
     _add_length(parser.add_argument_group("length of the training"))
+    _add_watching(parser.add_argument_group("scores during the training"))
     _add_optimization(parser.add_argument_group("optimization"))
     _add_network(parser.add_argument_group("network and patches"))
 
@@ -59,13 +59,25 @@ def _add_mode(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the final one alone, so that a stopped training begins anew (default: at least one per epoch)",
     )
+    parser.add_argument(
+        "--save-probabilities",
+        "--npz",
+        action="store_true",
+        help="write the validation's probabilities too, beside its label maps as CASE.npz (default: label maps alone)",
+    )
+    parser.add_argument(
+        "--keep-logits",
+        type=byte_size,
+        default=None,
+        metavar="SIZE",
+        help="disk space for the validations' logits, which ensembles and cascades use: 20G, 500M, 0 (default: 20G)",
+    )
 
 
 def _add_nnunet(parser: argparse.ArgumentParser) -> None:
     """Options of nnU-Net's that have no meaning of their own here."""
     group = parser.add_argument_group("accepted from nnU-Net's users")
     group.add_argument("--c", "--continue", action="store_true", dest="go_on", help="it goes on by itself (default: so)")
-    group.add_argument("--npz", action="store_true", help="no probabilities of the validation are stored (default: so)")
     group.add_argument(
         "-device", dest="device", default=argparse.SUPPRESS, metavar="DEVICE", help="as --device (default: auto)"
     )
@@ -86,6 +98,20 @@ def _add_length(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--validation-iterations", type=int, metavar="N", help="validation steps per epoch (default: 50)")
     group.add_argument("--batch-size", type=int, metavar="N", help="patches per step (default: the plan's)")
     group.add_argument("--seed", type=int, metavar="N", help="all randomness follows from it (default: 0)")
+
+
+def _add_watching(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--validate-every",
+        type=int,
+        metavar="N",
+        help="epochs after which up to five whole validation cases are predicted, for an honest score (default: 0, never)",
+    )
+    group.add_argument(
+        "--best-by",
+        choices=["pseudo-dice", "full-volume"],
+        help="what chooses the best checkpoint; full-volume needs --validate-every (default: pseudo-dice)",
+    )
 
 
 def _add_optimization(group: argparse._ArgumentGroup) -> None:
@@ -117,7 +143,7 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="train the full resolution alone (default: lower ones too)",
     )
-    group.add_argument("--augmentation", metavar="NAME", help="default, none, strong, or PACKAGE:CLASS (default: default)")
+    group.add_argument("--augmentation", metavar="NAME", help="default, none, strong, or PACKAGE:OBJECT (default: default)")
     mirroring = group.add_mutually_exclusive_group()
     mirroring.add_argument(
         "--no-mirroring",
@@ -142,8 +168,6 @@ def run(options: argparse.Namespace) -> None:
     from segforge.api.training import TrainingMode, TrainingOptions, train
     from segforge.cli.scores import table
 
-    if options.npz:
-        print("--npz: the probabilities of the validation are not stored.", file=sys.stderr)
     summary = train(
         options.dataset,
         options.configuration,
@@ -157,6 +181,8 @@ def run(options: argparse.Namespace) -> None:
             validate_only=options.validate_only,
             validate_best=options.validate_best,
             keeps_checkpoints=not options.no_checkpoints,
+            save_probabilities=options.save_probabilities,
+            **({} if options.keep_logits is None else {"keep_logits": options.keep_logits}),
         ),
         device=options.device,
         restart=options.restart,

@@ -2,20 +2,18 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from segforge.compute.executors import Resources, Task, inline, run_all, threads
+from segforge.compute.executors import Resources, threads
 from segforge.compute.files import file_hash
 from segforge.dataset.cases import RawDataset
-from segforge.errors import CasesFailed, SegForgeError
+from segforge.errors import SegForgeError
 from segforge.evaluation.evaluate import evaluate_pairs
 from segforge.evaluation.summary import SUMMARY, Summary
-from segforge.images.files import write_volume
-from segforge.inference.predictor import Predictor
-from segforge.inference.run import FinishedCases
+from segforge.experiment.held_out import HeldOut
+from segforge.experiment.kept_logits import DEFAULT_LIMIT
 from segforge.networks.model_folder import FINAL, FoldFolder, ModelFolder
 from segforge.preprocessing.store import CaseStore
 
@@ -30,6 +28,8 @@ def validate_fold(
     device: torch.device,
     *,
     checkpoint: str = FINAL,
+    keep_logits: int = DEFAULT_LIMIT,
+    probabilities: bool = False,
 ) -> Summary:
     """Predict and evaluate the held-out cases of a trained fold; what is done with these weights and labels stays.
 
@@ -40,6 +40,8 @@ def validate_fold(
         store: The preprocessed cases.
         device: Where to compute.
         checkpoint: File name of the checkpoint; that of the best has a folder of its own.
+        keep_logits: Bytes that the kept logits of the data set may take together (`KeptLogits`).
+        probabilities: Whether to write probabilities beside the label maps, as `CASE.npz`.
 
     Raises:
         CasesFailed: If cases failed; names each with its reason.
@@ -53,9 +55,13 @@ def validate_fold(
         raise SegForgeError(f"{folder.path} has no {checkpoint} to validate. Train the fold first.")
     made_from = _made_from(folder, checkpoint, references)
     path = folder.validation_of(checkpoint) / SUMMARY
-    if summary := _current_summary(path, made_from):
+    summary = _current_summary(path, made_from)
+    if summary and not probabilities:
         return summary
-    predictions = _predict(model, folder, checkpoint, sorted(references), store, device, dataset.description.output_ending)
+    held_out = HeldOut(model, folder, store, device, checkpoint, keep_logits)
+    predictions = held_out.label_maps(sorted(references), dataset.description.output_ending, probabilities=probabilities)
+    if summary:
+        return summary
     pairs = [(references[case], predictions[case]) for case in sorted(references)]
     summary = evaluate_pairs(pairs, dataset.description.label_scheme, threads, Resources(2), made_from)
     summary.write(path)
@@ -69,35 +75,6 @@ def _references(folder: FoldFolder, dataset: RawDataset) -> dict[str, Path]:
     if missing := [case for case in held_out if case not in labels]:
         raise SegForgeError(f"{dataset.folder} no longer has {', '.join(missing[:10])}, which {folder.path} is validated on.")
     return {case: labels[case] for case in held_out}
-
-
-def _predict(
-    model: ModelFolder,
-    folder: FoldFolder,
-    checkpoint: str,
-    cases: Sequence[str],
-    store: CaseStore,
-    device: torch.device,
-    ending: str,
-) -> dict[str, Path]:
-    place, weights = folder.validation_of(checkpoint), {checkpoint: file_hash(folder.path / checkpoint)}
-    finished = FinishedCases(place, str(model.path), weights, replace=True)
-    paths = {case: place / f"{case}{ending}" for case in cases}
-    due = [case for case in cases if not finished.has(case, [store.record(case)], paths[case])]
-    if not due:
-        return paths
-    predictor = Predictor(model, [folder.fold], device, checkpoint=checkpoint)
-
-    def predict(case: str) -> None:
-        preprocessed = store.open(case)
-        write_volume(paths[case], predictor.predict_preprocessed(preprocessed), preprocessed.properties.geometry)
-        finished.add(case, [store.record(case)], paths[case])
-
-    tasks = [Task(case, predict, (case,)) for case in due]
-    outcome = run_all(inline, tasks, resources=Resources(), description=f"validation of fold {folder.fold}")
-    if outcome.failures:
-        raise CasesFailed(f"{len(outcome.failures)} cases could not be validated:\n{outcome.reasons}")
-    return paths
 
 
 def _current_summary(path: Path, made_from: dict[str, str]) -> Summary | None:

@@ -8,12 +8,17 @@ from segforge.compute.documents import read_json
 from segforge.dataset.description import FILE_NAME, DatasetDescription, read_description
 from segforge.dataset.splits import Fold
 from segforge.errors import SegForgeError
+from segforge.planning.fingerprint import FILE_NAME as FINGERPRINT
+from segforge.planning.fingerprint import Fingerprint
 from segforge.planning.plans import Configuration, Plans
 
 FINAL = "checkpoint_final.safetensors"
 BEST = "checkpoint_best.safetensors"
 LATEST = "checkpoint_latest.safetensors"
 PREVIOUS = "checkpoint_previous.safetensors"
+
+PLANS = "plans.json"
+NEXT_STAGE = "predicted_next_stage"
 
 _FOLD = re.compile(r"fold_(0|[1-9][0-9]*|all)")
 
@@ -75,12 +80,26 @@ class ModelFolder:
     @property
     def plans(self) -> Plans:
         """The plans, with this model's configuration first and then only those that it builds on."""
-        return Plans.read(self.path / "plans.json")
+        return Plans.read(self.path / PLANS)
 
     @property
     def description(self) -> DatasetDescription:
         """The description of the data set that it was trained on."""
         return read_description(self.path / FILE_NAME)
+
+    def next_stage(self, configuration: str) -> Path:
+        """The folder of its predictions as a configuration that builds on it sees them."""
+        return self.path / NEXT_STAGE / configuration
+
+    @property
+    def fingerprint_path(self) -> Path:
+        """File of the fingerprint of the data set that it was trained on; older models lack it."""
+        return self.path / FINGERPRINT
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """That fingerprint, if it is there."""
+        return Fingerprint.read(self.fingerprint_path) if self.fingerprint_path.is_file() else None
 
     @property
     def settings_path(self) -> Path:
@@ -105,18 +124,18 @@ class ModelFolder:
         found = [name for name in names if self.fold(name).cases_path.is_file() or self.fold(name).is_trained]
         return sorted(found, key=lambda fold: (fold == "all", 0 if fold == "all" else int(fold)))
 
-    def folds_to_use(self, asked: list[str] | None) -> list[str]:
-        """The folds to predict with: those asked for, else all trained ones (`all` only if it is alone).
+    def folds_to_use(self, asked: list[str] | None, checkpoint: str = FINAL) -> list[str]:
+        """The folds to predict with: those asked for, else all that have the checkpoint (`all` only if it is alone).
 
         Raises:
-            SegForgeError: If a fold is not trained, or none is.
+            SegForgeError: If a fold has no such checkpoint, or none has.
         """
-        trained = self.trained_folds()
+        there = [fold for fold in self.begun_folds() if (self.fold(fold).path / checkpoint).is_file()]
         if asked:
-            if missing := [fold for fold in asked if fold not in trained]:
-                known = f"Trained: {', '.join(trained)}." if trained else "None is trained."
-                raise SegForgeError(f"{self.path} has no final checkpoint of fold {', '.join(missing)}. {known}")
+            if missing := [fold for fold in asked if fold not in there]:
+                known = f"There is one of {', '.join(there)}." if there else "There is none."
+                raise SegForgeError(f"{self.path} has no {checkpoint} of fold {', '.join(missing)}. {known}")
             return asked
-        if not trained:
-            raise SegForgeError(f"{self.path} has no trained fold (no fold_*/{FINAL}).")
-        return [fold for fold in trained if fold != "all"] or trained
+        if not there:
+            raise SegForgeError(f"{self.path} has no trained fold (no fold_*/{checkpoint}).")
+        return [fold for fold in there if fold != "all"] or there

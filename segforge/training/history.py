@@ -1,12 +1,16 @@
 """What happened in each epoch: `history.jsonl`, and `progress.png` drawn from it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from segforge.compute.documents import without_nan
 from segforge.compute.files import append_line, write_text
 from segforge.figures.curves import Curve, Panel, draw_panels
+
+_NOT_ALWAYS_MEASURED = ("full_volume_dice", "mean_full_volume_dice")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class EpochRecord:
         mean_pseudo_dice: Mean over the structures that occurred.
         ema: Moving average of that.
         seconds: Wall time.
+        full_volume_dice: Dice of whole validation cases by name of the structure, in epochs that measure it.
+        mean_full_volume_dice: Mean over the structures that occur in them.
     """
 
     epoch: int
@@ -32,6 +38,12 @@ class EpochRecord:
     mean_pseudo_dice: float | None
     ema: float | None
     seconds: float
+    full_volume_dice: dict[str, float | None] | None = None
+    mean_full_volume_dice: float | None = None
+
+    def content(self) -> dict[str, Any]:
+        """What is written down, without what was not measured."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in _NOT_ALWAYS_MEASURED}
 
 
 class History:
@@ -43,7 +55,7 @@ class History:
 
     def append(self, record: EpochRecord) -> None:
         """Add an epoch."""
-        append_line(self._path, json.dumps(without_nan(asdict(record))))
+        append_line(self._path, json.dumps(without_nan(record.content())))
 
     def cut_back(self, epochs: int, last: EpochRecord | None = None) -> None:
         """Keep only the first epochs: what a checkpoint stands for.
@@ -55,7 +67,7 @@ class History:
         kept = [record for record in self.read() if record.epoch < epochs]
         if last and len(kept) < epochs:
             kept.append(last)
-        write_text(self._path, "".join(json.dumps(asdict(record)) + "\n" for record in kept))
+        write_text(self._path, "".join(json.dumps(without_nan(record.content())) + "\n" for record in kept))
 
     def read(self) -> list[EpochRecord]:
         """All epochs, in order; a line that a killed process left half is passed over."""
@@ -72,12 +84,10 @@ class History:
     def draw(self) -> None:
         """Draw losses, pseudo-Dice, learning rate and epoch time."""
         records = self.read()
-        x = [record.epoch for record in records]
         names = list(records[-1].pseudo_dice) if records else []
-        dice = [Curve(name, [record.pseudo_dice.get(name) for record in records]) for name in names]
         draw_panels(
             self._picture,
-            x,
+            [record.epoch for record in records],
             "epoch",
             [
                 Panel(
@@ -89,10 +99,31 @@ class History:
                 ),
                 Panel(
                     "pseudo-Dice (validation patches)",
-                    [*dice, Curve("moving average", [r.ema for r in records], bold=True)],
+                    [
+                        *(Curve(name, [record.pseudo_dice.get(name) for record in records]) for name in names),
+                        Curve("moving average", [record.ema for record in records], bold=True),
+                    ],
                     (0, 1),
                 ),
+                *_full_volume_panels(records, names),
                 Panel("learning rate", [Curve("", [record.learning_rate for record in records])]),
                 Panel("seconds per epoch", [Curve("", [record.seconds for record in records])]),
             ],
         )
+
+
+def _full_volume_panels(records: Sequence[EpochRecord], names: Sequence[str]) -> list[Panel]:
+    """A panel, if it was measured."""
+    if not any(record.full_volume_dice for record in records):
+        return []
+    mean = Curve("mean", _held([record.mean_full_volume_dice for record in records]), bold=True)
+    curves = [Curve(name, _held([(record.full_volume_dice or {}).get(name) for record in records])) for name in names]
+    return [Panel("full-volume Dice (whole validation cases)", [*curves, mean], (0, 1))]
+
+
+def _held(values: Sequence[float | None]) -> list[float | None]:
+    """Each value until the next one: single points are hard to see among a thousand epochs."""
+    held: list[float | None] = []
+    for value in values:
+        held.append(held[-1] if value is None and held else value)
+    return held

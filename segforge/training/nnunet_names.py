@@ -85,3 +85,9 @@ def settings_of_trainer(name: str, *, dimensions: int, batch_size: int) -> dict[
     if settings.get("foreground_drawn") and "foreground_share" not in settings:
         settings["foreground_share"] = 1 - round(batch_size * (1 - 0.33)) / batch_size
     return settings
+
+
+def training_name(trainer: str) -> str:
+    """What a training is called where no name is given: as its trainer, if that is not the default."""
+    name = trainer.rpartition(":")[2]
+    return "default" if name == _PREFIX else name

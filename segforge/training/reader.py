@@ -12,23 +12,27 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from segforge.compute.workers import WorkerDied
+from segforge.errors import SegForgeError
 from segforge.preprocessing.preprocessor import OUTSIDE, PreprocessedCase
-from segforge.training.augmentation import AugmentationParameters, BatchTransform, centre_offset
+from segforge.training.augmentation import BatchTransform, centre_offset
 from segforge.training.sampler import Position, Sampler
 
 Array = npt.NDArray[Any]
 
 _THREADS = 2
-_AHEAD = 3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What was read for one step: per sample image `(C, ...)` and labels `(...)`, and what augmentation shall do."""
+    """What was read for one step: per sample image `(C, ...)` and labels `(...)`, and what augmentation shall do.
+
+    Labels of a case with a map of the previous stage are a pair with that map, `(2, ...)`.
+    """
 
     images: list[Tensor]
     labels: list[Tensor]
-    parameters: AugmentationParameters
+    parameters: Any
 
 
 class Reader:
@@ -68,22 +72,29 @@ class Reader:
         parameters = self._transform.draw(random, self._batch_size)
         boxes = zip(positions, self._transform.source_sizes(parameters), strict=True)
         samples = [self._sample(position, size) for position, size in boxes]
-        images, labels = zip(*samples, strict=True)
-        return Batch(list(images), list(labels), parameters)
+        images, labels = (list(tensors) for tensors in zip(*samples, strict=True))
+        if prepare := getattr(self._transform, "prepare", None):
+            try:
+                images, labels = prepare(images, labels, parameters)
+            except Exception as error:
+                cases = ", ".join(position.case for position in positions)
+                raise SegForgeError(f"The augmentation failed on batch {number} ({cases}): {_reason(error)}.") from error
+        return Batch(images, labels, parameters)
 
     @contextmanager
     def ahead(self, numbers: Sequence[int]) -> Iterator[Iterator[Batch]]:
         """Lend an iterator over batches that are read a few ahead; an error while reading comes up in its place."""
-        with ThreadPoolExecutor(_THREADS) as threads:
+        count = max(_THREADS, getattr(self._transform, "workers", 0))
+        with ThreadPoolExecutor(count) as threads:
             try:
-                yield self._in_order(threads, deque(numbers))
+                yield self._in_order(threads, deque(numbers), count + 1)
             finally:
                 threads.shutdown(wait=True, cancel_futures=True)
 
-    def _in_order(self, threads: ThreadPoolExecutor, numbers: deque[int]) -> Iterator[Batch]:
+    def _in_order(self, threads: ThreadPoolExecutor, numbers: deque[int], ahead: int) -> Iterator[Batch]:
         under_way: deque[Future[Batch]] = deque()
         while numbers or under_way:
-            while numbers and len(under_way) < _AHEAD:
+            while numbers and len(under_way) < ahead:
                 under_way.append(threads.submit(self.read, numbers.popleft()))
             yield under_way.popleft().result()
 
@@ -96,10 +107,19 @@ class Reader:
         case = self._cases[position.case]
         assert case.classes is not None
         image = cut(case.image, corner, thick[1], 0)
-        labels = cut(case.classes, corner, thick[1], OUTSIDE)[0]
+        maps = [case.classes] if case.previous is None else [case.classes, case.previous]
+        labels = np.concatenate([cut(array, corner, thick[1], OUTSIDE) for array in maps])
+        if len(maps) == 1:
+            labels = labels[0]
         if len(size) == 2:
-            image, labels = image[:, 0], labels[0]
+            image, labels = image[:, 0], labels[..., 0, :, :]
         return torch.from_numpy(image.astype(np.float32, copy=False)), torch.from_numpy(labels)
+
+
+def _reason(error: Exception) -> str:
+    """The error in words; of one that only programmers know its kind too."""
+    words = f"{type(error).__name__}: {error}" if not isinstance(error, SegForgeError | WorkerDied) else str(error)
+    return words.rstrip(".")
 
 
 def cut(array: Array, corner: Sequence[int], size: Sequence[int], outside: float) -> Array:

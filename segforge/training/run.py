@@ -1,7 +1,9 @@
 """Opens a fold's training: the model folder, its cases, and the trainer."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -16,14 +18,17 @@ from segforge.networks.model_folder import FoldFolder, ModelFolder
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.plans import Plans
 from segforge.preprocessing.store import CaseStore, MappedCases
+from segforge.training.job import FullVolumeValidator, TrainingJob
 from segforge.training.pretrained import StartingWeights
 from segforge.training.settings import TrainingSettings
 from segforge.training.state import remove_intermediate
-from segforge.training.trainer import Trainer, TrainingJob
+from segforge.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 TRAINERS = {"default": "segforge.training.trainer:Trainer"}
+CASCADE_TRAINERS = {"default": "segforge.training.cascade:CascadeTrainer"}
+"""The trainers of configurations that build on the predictions of another one."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Training:
         device: Where to train.
         start: Weights to begin with instead of random ones.
         keeps_checkpoints: Whether there are checkpoints before the final one.
+        full_volume: What predicts whole cases every few epochs, where the settings ask for it.
+        fingerprint: File of the data set's fingerprint, which the model keeps a copy of.
     """
 
     model: ModelFolder
@@ -55,6 +62,8 @@ class Training:
     device: torch.device
     start: StartingWeights | None = None
     keeps_checkpoints: bool = True
+    full_volume: FullVolumeValidator | None = None
+    fingerprint: Path | None = None
 
 
 def train_fold(training: Training, *, restart: bool = False) -> None:
@@ -92,6 +101,8 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
         own.write(model.path / "plans.json")
         training.description.write(model.path / FILE_NAME)
         training.settings.write(model.settings_path)
+        if training.fingerprint and training.fingerprint.is_file():
+            write_bytes(model.fingerprint_path, training.fingerprint.read_bytes())
     make_folder(folder.path)
     _settle_cases(training, folder)
     with log_file(folder.path / "train.log"):
@@ -113,9 +124,7 @@ def _trainer(training: Training, folder: FoldFolder) -> Trainer:
             f"The plans {training.plans.name} have {configuration.architecture.output_channels} segmentation heads, "
             f"the labels in {FILE_NAME} need {labels.heads}. Run segforge plan again."
         )
-    kind: type[Trainer] = plugins.find("trainers", training.settings.trainer, TRAINERS, allow_path=True)
-    if not (isinstance(kind, type) and issubclass(kind, Trainer)):
-        raise SegForgeError(f"{training.settings.trainer} is no subclass of segforge.training.trainer.Trainer.")
+    kind = _trainer_class(training.settings.trainer, TRAINERS if configuration.previous_stage is None else CASCADE_TRAINERS)
     names = dict.fromkeys((*training.cases.train, *training.cases.val))
     return kind(
         TrainingJob(
@@ -131,8 +140,17 @@ def _trainer(training: Training, folder: FoldFolder) -> Trainer:
             device=training.device,
             start=training.start,
             keeps_checkpoints=training.keeps_checkpoints,
+            full_volume=training.full_volume,
         )
     )
+
+
+def _trainer_class(name: str, ours: Mapping[str, str]) -> type[Trainer]:
+    """The class of a trainer; one of one's own must be a subclass of the default."""
+    kind: type[Trainer] = plugins.find("trainers", name, ours, allow_path=True)
+    if not (isinstance(kind, type) and issubclass(kind, plugins.find("trainers", "default", ours))):
+        raise SegForgeError(f"{name} is no subclass of {ours['default'].replace(':', '.')}.")
+    return kind
 
 
 def _own_plans(training: Training, spec: ArchitectureSpec) -> Plans:

@@ -36,8 +36,11 @@ class TrainingSettings(Document):
             without augmentation for none.
         foreground_share: Share of a batch that is centred on foreground.
         foreground_drawn: Whether each sample is so with that chance, instead of the last ones of every batch.
+        validate_every: Epochs after which whole validation cases are predicted; 0 never does it.
+        best_by: What the best checkpoint is chosen by: the moving average of the pseudo-Dice, or full-volume Dice.
         seed: All randomness follows from it.
         pretrained: Hash of the file of weights that the training began with.
+        previous_model: Folder of the model whose predictions are further input channels, for a cascade.
     """
 
     version: Literal[1] = 1
@@ -63,8 +66,11 @@ class TrainingSettings(Document):
     mirror_axes: tuple[int, ...] | None = None
     foreground_share: float = Field(default=0.33, ge=0, le=1)
     foreground_drawn: bool = False
+    validate_every: int = Field(default=0, ge=0)
+    best_by: Literal["pseudo-dice", "full-volume"] = "pseudo-dice"
     seed: int = Field(default=0, ge=0)
     pretrained: str | None = None
+    previous_model: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -83,6 +89,12 @@ class TrainingSettings(Document):
     def _mirroring_is_augmentation(self) -> Self:
         if self.augmentation == "none" and self.mirror_axes:
             raise ValueError("augmentation none mirrors nothing; leave --mirror-axes out, or take another --augmentation")
+        return self
+
+    @model_validator(mode="after")
+    def _best_is_measured(self) -> Self:
+        if self.best_by == "full-volume" and not self.validate_every:
+            raise ValueError("best_by full-volume needs whole cases; add --validate-every EPOCHS")
         return self
 
     def differences(self, other: "TrainingSettings") -> list[str]:

@@ -1,79 +1,35 @@
 """Trains one fold: epochs of steps, checkpoints, and going on where it stopped."""
 
-import logging
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segforge.compute.device import autocast, describe_device
-from segforge.compute.documents import without_nan
+from segforge.compute.device import autocast
 from segforge.compute.interruption import StopRequest, deferred_stop
 from segforge.compute.progress import progress_bar
-from segforge.dataset.labels import LabelScheme
-from segforge.errors import Interrupted, SegForgeError
+from segforge.errors import SegForgeError
 from segforge.networks.batch_norm import with_norm
-from segforge.networks.build import build, parameter_count
-from segforge.networks.checkpoint import Checkpoint, CheckpointFacts, load_weights, save_checkpoint
-from segforge.networks.model_folder import BEST, FINAL, LATEST
+from segforge.networks.build import build
 from segforge.planning.architecture import ArchitectureSpec
-from segforge.planning.plans import Configuration
 from segforge.preprocessing.preprocessor import PreprocessedCase
 from segforge.training.augmentation import BatchTransform, NoAugmentation, build_augmentation
+from segforge.training.checkpoints import Checkpoints, Progress
 from segforge.training.history import EpochRecord, History
+from segforge.training.job import TrainingJob
 from segforge.training.losses import build_loss
 from segforge.training.optimizers import build_optimizer
-from segforge.training.pretrained import StartingWeights, adopt
+from segforge.training.pretrained import adopt
 from segforge.training.pseudo_dice import dice_from_counts, overlap_counts
 from segforge.training.reader import Batch, Reader
+from segforge.training.report import Report
 from segforge.training.sampler import CaseLayout, Sampler
 from segforge.training.schedule import scheduled_learning_rate
-from segforge.training.settings import TrainingSettings
-from segforge.training.state import keep_previous, load_optimizer, newest_checkpoint, optimizer_tensors, remove_intermediate
 
-log = logging.getLogger(__name__)
-
-_SAVE_SECONDS = 600
-_DRAW_SECONDS = 30
 _EMA_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """What a trainer needs to know.
-
-    Attributes:
-        name: Name of the configuration.
-        configuration: The configuration.
-        labels: The labels.
-        fold: Fold number, or `all`.
-        folder: The fold's folder.
-        cases: The preprocessed cases, by id.
-        training: Ids of those to train on.
-        validation: Ids of those to validate on.
-        settings: The numbers of the training.
-        device: Where tensors live.
-        start: Weights to begin with instead of random ones.
-        keeps_checkpoints: Whether there are checkpoints before the final one.
-    """
-
-    name: str
-    configuration: Configuration
-    labels: LabelScheme
-    fold: str
-    folder: Path
-    cases: Mapping[str, PreprocessedCase]
-    training: tuple[str, ...]
-    validation: tuple[str, ...]
-    settings: TrainingSettings
-    device: torch.device
-    start: StartingWeights | None = None
-    keeps_checkpoints: bool = True
 
 
 class Trainer:
@@ -89,16 +45,9 @@ class Trainer:
         self.optimizer = self.build_optimizer()
         self.loss = self.build_loss()
         self.augmentation = self.build_augmentation()
+        self.validation_transform = self.build_validation_transform()
         self.history = History(job.folder)
-        self.epoch = 0
-        self.losses: list[Tensor] = []
-        self.ema = math.nan
-        self.best_ema = math.nan
-        self._saved_at = self._drawn_at = time.monotonic()
-        self._latest_is_whole = False
-        self._end_announced = False
-        self._begun_within_epoch = False
-        self.record: EpochRecord | None = None
+        self.progress = Progress()
 
     def architecture(self, spec: ArchitectureSpec) -> ArchitectureSpec:
         """The network to train; the plan's by default, with the normalization and the heads that the settings ask for."""
@@ -125,6 +74,10 @@ class Trainer:
             mirror_axes=self.mirror_axes(),
             masked_channels=masked,
         )
+
+    def build_validation_transform(self) -> BatchTransform:
+        """What happens to validation patches: nothing, by default."""
+        return NoAugmentation(self.job.configuration.patch_size)
 
     def mirror_axes(self) -> tuple[int, ...]:
         """Spatial axes that are mirrored in training and may be in prediction."""
@@ -168,6 +121,16 @@ class Trainer:
     def on_epoch_end(self, record: EpochRecord) -> None:
         """Called after each epoch, before it is saved."""
 
+    @property
+    def epoch(self) -> int:
+        """Completed epochs, which is the number of the one under way."""
+        return self.progress.epoch
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """Losses of the steps done in the epoch under way, on the device."""
+        return self.progress.losses
+
     def run(self) -> None:
         """Train to the last epoch, from the newest checkpoint if there is one, and leave the final checkpoint.
 
@@ -175,15 +138,18 @@ class Trainer:
             Interrupted: After SIGINT or SIGTERM; everything done is saved.
             SegForgeError: If the loss is no longer finite, or a checkpoint belongs to another network.
         """
-        self._restore()
-        self._announce()
-        training, validation = self._reader(self.job.training, self.augmentation, 0), self._validation_reader()
+        self.checkpoints = Checkpoints(self.job, self.spec, self.network, self.optimizer, self.mirror_axes())
+        self.progress = self.checkpoints.restore()
+        self.history.cut_back(self.epoch, last=self.progress.record)
+        self.report = Report(self.job, self.history)
+        self.report.begin(self.spec, self.network, self.progress)
+        training = self._reader(self.job.training, self.augmentation, 0)
+        validation = self._reader(self.job.validation, self.validation_transform, 1)
         with deferred_stop() as stop:
             while self.epoch < self.job.settings.epochs:
                 self._run_epoch(training, validation, stop)
         self.history.draw()
-        self._save(FINAL)
-        remove_intermediate(self.job.folder)
+        self.checkpoints.finish(self.progress)
 
     def _run_epoch(self, training: Reader, validation: Reader, stop: StopRequest) -> None:
         begin = time.monotonic()
@@ -194,86 +160,69 @@ class Trainer:
         numbers = range(self.epoch * settings.iterations + len(self.losses), (self.epoch + 1) * settings.iterations)
         for batch in _shown(training, numbers, f"epoch {self.epoch}"):
             self.losses.append(self.train_step(*self._on_device(batch, self.augmentation)))
-            self._save_when_due(stop)
+            self.report.step()
+            self.checkpoints.save_when_due(self.progress, stop)
         self.network.eval()
         scores = self._validate(validation, stop)
-        self._finish_epoch(scores, time.monotonic() - begin)
-        self._save_when_due(stop)
+        self.checkpoints.refuse_divergence(self.progress)
+        whole = self._validate_whole_cases(stop)
+        self._finish_epoch(scores, whole, time.monotonic() - begin)
+        self.checkpoints.save_when_due(self.progress, stop)
 
     def _validate(self, reader: Reader, stop: StopRequest) -> list[tuple[Tensor, Tensor]]:
         count = self.job.settings.validation_iterations
-        transform = NoAugmentation(self.job.configuration.patch_size)
         scores = []
         for batch in _shown(reader, range(self.epoch * count, (self.epoch + 1) * count), "validation patches"):
-            scores.append(self.validation_step(*self._on_device(batch, transform)))
-            self._save_when_due(stop)
+            scores.append(self.validation_step(*self._on_device(batch, self.validation_transform)))
+            self.checkpoints.save_when_due(self.progress, stop)
         return scores
 
-    def _finish_epoch(self, scores: list[tuple[Tensor, Tensor]], seconds: float) -> None:
-        names = [target.name for target in self.job.labels.targets]
+    def _validate_whole_cases(self, stop: StopRequest) -> list[dict[str, float]]:
+        """Dice of each of a few whole cases, in the epochs that the settings ask for and in the last one."""
+        every, epochs, validator = self.job.settings.validate_every, self.job.settings.epochs, self.job.full_volume
+        if not every or validator is None or ((self.epoch + 1) % every and self.epoch + 1 < epochs):
+            return []
+        dice = []
+        with progress_bar(len(validator.cases), "whole cases") as advance:
+            for case in validator.cases:
+                dice.append(validator.dice(case, self.network))
+                self.checkpoints.save_when_due(self.progress, stop)
+                advance()
+        return dice
+
+    def _finish_epoch(self, scores: list[tuple[Tensor, Tensor]], whole: list[dict[str, float]], seconds: float) -> None:
+        progress, names = self.progress, [target.name for target in self.job.labels.targets]
         dice = dice_from_counts(torch.stack([counts for _, counts in scores]).sum(0))
-        known = [value for value in dice if not math.isnan(value)]
-        mean = float(np.mean(known)) if known else math.nan
-        self.ema = mean if math.isnan(self.ema) else (1 - _EMA_SHARE) * self.ema + _EMA_SHARE * mean
+        mean = _known_mean(dice)
+        progress.ema = mean if math.isnan(progress.ema) else (1 - _EMA_SHARE) * progress.ema + _EMA_SHARE * mean
+        volumes = {name: _known_mean([case[name] for case in whole]) for name in names} if whole else {}
         record = EpochRecord(
             epoch=self.epoch,
             learning_rate=self.learning_rate(self.epoch),
             train_loss=_mean(self.losses),
             validation_loss=_mean([loss for loss, _ in scores]),
-            pseudo_dice=dict(zip(names, dice, strict=True)),
+            pseudo_dice=_known(dict(zip(names, dice, strict=True))),
             mean_pseudo_dice=mean,
-            ema=self.ema,
+            ema=progress.ema,
             seconds=seconds,
+            full_volume_dice=_known(volumes) if volumes else None,
+            mean_full_volume_dice=_known_mean([*volumes.values()]) if volumes else None,
         )
         self.on_epoch_end(record)
-        self.epoch += 1
-        self.losses = []
-        if math.isnan(self.best_ema) or self.ema > self.best_ema:
-            self.best_ema = self.ema
-            if self.job.keeps_checkpoints:
-                self._save(BEST)
-        self.record = record
-        self._save_latest()
+        progress.epoch, progress.losses = self.epoch + 1, []
+        self._settle_best(record)
+        progress.record = record
+        self.checkpoints.save_latest(progress)
         # After the checkpoint, which holds the record too: whoever reads of an epoch can rely on it.
         self.history.append(record)
-        self._report(record)
+        self.report.epoch(record)
 
-    def _refuse_divergence(self) -> None:
-        """Never save what is no longer a number: the checkpoints that there are stay good."""
-        numbers = [*self.losses, *(parameter.detach().sum() for parameter in self.network.parameters())]
-        if not all(math.isfinite(float(number)) for number in numbers):
-            raise SegForgeError(
-                f"The training is no longer finite in epoch {self.epoch}. The last good checkpoint is in {self.job.folder}. "
-                "Check the images for extreme values; train anew under another --name with another --seed."
-            )
-
-    def _report(self, record: EpochRecord) -> None:
-        dice = ", ".join(f"{name} {value:.3f}" for name, value in record.pseudo_dice.items() if value is not None)
-        log.info(
-            "epoch %d: loss %.4f, validation %.4f; pseudo-Dice %s; average %.3f; lr %.5f; %.1f s",
-            record.epoch, record.train_loss, record.validation_loss, dice, self.ema, record.learning_rate, record.seconds,
-        )  # fmt: skip
-        remaining = self.job.settings.epochs - record.epoch - 1
-        if remaining and not self._end_announced and not self._begun_within_epoch:
-            end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + remaining * record.seconds))
-            log.info("At this speed the last of %d epochs ends about %s.", self.job.settings.epochs, end)
-            self._end_announced = True
-        self._begun_within_epoch = False
-        if time.monotonic() - self._drawn_at > _DRAW_SECONDS:
-            self.history.draw()
-            self._drawn_at = time.monotonic()
-
-    def _announce(self) -> None:
-        job = self.job
-        patch = "x".join(map(str, job.configuration.patch_size))
-        log.info(
-            "%s, fold %s: %d cases to train, %d to validate; %d epochs of %d steps, batch %d of %s; %s, %s parameters; %s",
-            job.name, job.fold, len(job.training), len(job.validation), job.settings.epochs, job.settings.iterations,
-            job.settings.batch_size, patch, self.spec.network, f"{parameter_count(self.network):,}",
-            describe_device(job.device),
-        )  # fmt: skip
-        if self.epoch or self.losses:
-            log.info("Going on at epoch %d, step %d.", self.epoch, len(self.losses))
+    def _settle_best(self, record: EpochRecord) -> None:
+        """Save the best checkpoint if this epoch is it."""
+        score = record.mean_full_volume_dice if self.job.settings.best_by == "full-volume" else self.progress.ema
+        if score is not None and (math.isnan(self.progress.best) or score > self.progress.best):
+            self.progress.best = score
+            self.checkpoints.save_best(self.progress)
 
     def _reader(self, names: Sequence[str], transform: BatchTransform, purpose: int) -> Reader:
         settings, cases = self.job.settings, self.job.cases
@@ -284,73 +233,11 @@ class Trainer:
         )
         return Reader(cases, sampler, transform, batch_size=settings.batch_size, seed=settings.seed, purpose=purpose)
 
-    def _validation_reader(self) -> Reader:
-        return self._reader(self.job.validation, NoAugmentation(self.job.configuration.patch_size), 1)
-
     def _on_device(self, batch: Batch, transform: BatchTransform) -> tuple[Tensor, Tensor]:
         images, labels = (
             [tensor.to(self.job.device, non_blocking=True) for tensor in tensors] for tensors in (batch.images, batch.labels)
         )
         return transform(images, labels, batch.parameters)
-
-    def _restore(self) -> None:
-        found = newest_checkpoint(self.job.folder)
-        if found is None:
-            self.history.cut_back(0)
-            return
-        name, checkpoint = found
-        facts = checkpoint.facts
-        self._latest_is_whole = name == LATEST
-        self.record = EpochRecord(**facts.record) if facts.record else None
-        self.history.cut_back(facts.epoch, last=self.record)
-        if facts.architecture != self.spec:
-            raise SegForgeError(f"The checkpoint in {self.job.folder} is of another network. Train anew with --restart.")
-        if self.job.device.type == "cpu":
-            torch.set_num_threads(facts.threads)
-        load_weights(self.network, checkpoint.weights, str(self.job.folder))
-        load_optimizer(self.optimizer, self.network, checkpoint.optimizer)
-        self.epoch, self.ema, self.best_ema = facts.epoch, facts.ema, facts.best_ema
-        self.losses = [torch.tensor(loss) for loss in facts.losses]
-        self._begun_within_epoch = bool(self.losses)
-
-    def _save_when_due(self, stop: StopRequest) -> None:
-        if stop.requested or time.monotonic() - self._saved_at > _SAVE_SECONDS:
-            self._save_latest()
-        if stop.requested and not self.job.keeps_checkpoints:
-            raise Interrupted(f"Stopped in epoch {self.epoch}; with --no-checkpoints nothing is saved.")
-        if stop.requested:
-            raise Interrupted(
-                f"Stopped in epoch {self.epoch} after {len(self.losses)} steps; saved. Type the command again to go on."
-            )
-
-    def _save_latest(self) -> None:
-        """Save, if checkpoints are kept; the one before it is kept too, unless that was found damaged."""
-        if not self.job.keeps_checkpoints:
-            self._refuse_divergence()
-            self._saved_at = time.monotonic()
-            return
-        if self._latest_is_whole:
-            keep_previous(self.job.folder)
-        self._save(LATEST, self.record)
-        self._latest_is_whole = True
-        self._saved_at = time.monotonic()
-
-    def _save(self, name: str, record: EpochRecord | None = None) -> None:
-        self._refuse_divergence()
-        facts = CheckpointFacts(
-            configuration=self.job.name,
-            fold=self.job.fold,
-            architecture=self.spec,
-            epoch=self.epoch,
-            losses=tuple(float(loss) for loss in self.losses),
-            record=None if record is None else without_nan(asdict(record)),
-            ema=self.ema,
-            best_ema=self.best_ema,
-            mirror_axes=self.mirror_axes(),
-            threads=torch.get_num_threads(),
-        )
-        optimizer = optimizer_tensors(self.optimizer, self.network)
-        save_checkpoint(self.job.folder / name, Checkpoint(self.network.state_dict(), optimizer, facts))
 
 
 def _shown(reader: Reader, numbers: range, description: str) -> Iterable[Batch]:
@@ -363,6 +250,17 @@ def _shown(reader: Reader, numbers: range, description: str) -> Iterable[Batch]:
 
 def _mean(losses: list[Tensor]) -> float:
     return float(torch.stack([loss.cpu() for loss in losses]).double().mean())
+
+
+def _known_mean(values: Sequence[float]) -> float:
+    """Mean without what is not a number; NaN if nothing is one."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def _known(dice: Mapping[str, float]) -> dict[str, float | None]:
+    """The same with None for what is not a number."""
+    return {name: None if math.isnan(value) else value for name, value in dice.items()}
 
 
 def _spatial(case: PreprocessedCase) -> tuple[int, int, int]:

@@ -57,7 +57,8 @@ def test_nnunet_s_words_are_understood(workspace: Path, segforge) -> None:
         f"train 900 2d 0 -tr nnUNetTrainer_1epoch -p nnUNetPlans -device cpu -num_gpus 1 --npz --c {SHORT}", workspace
     )
     assert "nnUNetTrainer_1epoch: epochs 1." in done.stdout
-    assert "--npz: the probabilities of the validation are not stored." in done.stderr
+    validated = workspace / RESULTS / "nnUNetTrainer_1epoch__default__2d" / "fold_0" / "validation"
+    assert len(list(validated.glob("*.npz"))) == len(list(validated.glob("*.nii.gz"))) == 2
     assert settings(workspace, "nnUNetTrainer_1epoch__default__2d")["epochs"] == 1
 
 
@@ -72,6 +73,9 @@ def test_nnunet_s_words_are_understood(workspace: Path, segforge) -> None:
         ("--augmentation strng", "Did you mean strong?"),
         ("--mirror-axes 2", "mirror_axes has 2; 2d has the axes 0, 1"),
         ("--warmup 1000", "warmup is 1000 epochs, the whole training 1000"),
+        ("--keep-logits 20X", "20X is no size; give 20G or 500M for example"),
+        ("--best-by full-volume", "best_by full-volume needs whole cases; add --validate-every"),
+        ("--best-by volume", "Did you mean full-volume?"),
         ("--pretrained nowhere.safetensors", "nowhere.safetensors"),
         ("-num_gpus 2", "2 GPUs for one training are not possible yet"),
         ("--validate-best --no-checkpoints", "Choose one"),

@@ -69,5 +69,5 @@ def test_folds_are_found_in_order_and_all_is_used_only_alone(tmp_path: Path) -> 
     assert model.trained_folds() == ["2", "10", "all"]
     assert model.folds_to_use(None) == ["2", "10"]
     assert model.folds_to_use(["all"]) == ["all"]
-    with pytest.raises(SegForgeError, match=r"no final checkpoint of fold 0\. Trained: 2, 10, all"):
+    with pytest.raises(SegForgeError, match=r"has no checkpoint_final.safetensors of fold 0\. There is one of 2, 10, all"):
         model.folds_to_use(["0"])

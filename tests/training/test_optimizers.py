@@ -89,7 +89,7 @@ class StoppedOnce(Trainer):
 
     def train_step(self, images, target):
         if self.epoch == 1 and len(self.losses) == 1:
-            self._save_latest()
+            self.checkpoints.save_latest(self.progress)
             raise KeyboardInterrupt
         return super().train_step(images, target)
 

@@ -1,7 +1,7 @@
 """Patches as they are read -> the batch that the network sees: draws the numbers and applies the steps in order."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,15 +33,13 @@ class BatchTransform(Protocol):
     patch_size: tuple[int, ...]
     initial_patch_size: tuple[int, ...]
 
-    def draw(self, rng: np.random.Generator, batch_size: int) -> AugmentationParameters:
-        """Draw everything random in one batch."""
+    def draw(self, rng: np.random.Generator, batch_size: int) -> Any:
+        """Draw everything random in one batch; what it is, only the augmentation knows."""
 
-    def source_sizes(self, parameters: AugmentationParameters) -> list[tuple[int, ...]]:
+    def source_sizes(self, parameters: Any) -> list[tuple[int, ...]]:
         """Size of the box, centred in the initial patch, that has to be read for each sample."""
 
-    def __call__(
-        self, images: Sequence[Tensor], labels: Sequence[Tensor], parameters: AugmentationParameters
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, images: Sequence[Tensor], labels: Sequence[Tensor], parameters: Any) -> tuple[Tensor, Tensor]:
         """Make a batch of samples.
 
         Args:
@@ -109,6 +107,13 @@ class Augmentation:
             batch[:, channel].masked_fill_(targets < 0, 0)
         return batch, targets.clamp_(min=0)
 
+    def move_labels(self, labels: Sequence[Tensor], parameters: AugmentationParameters) -> Tensor:
+        """Labels alone, moved as a call moves them: `(B, *patch)` int16 without negative values."""
+        matrices = spatial_matrices(parameters.angles, parameters.scalings)
+        no_images = [label.new_empty((0, *label.shape), dtype=torch.float32) for label in labels]
+        moved = place(no_images, labels, matrices, parameters.transformed, self.geometry)
+        return mirror(*moved, parameters.mirrored)[1].clamp_(min=0)
+
     def change_intensities(self, batch: Tensor, parameters: AugmentationParameters) -> None:
         """Apply noise to gamma, in order, to images `(B, C, *patch)` in place."""
         add_some_noise(batch, parameters)
@@ -154,7 +159,11 @@ class NoAugmentation:
         parameters: AugmentationParameters,
     ) -> tuple[Tensor, Tensor]:
         """Stack the samples, see `BatchTransform`."""
-        return torch.stack(list(images)), torch.stack(list(labels)).to(torch.int16).clamp_(min=0)
+        return torch.stack(list(images)), self.move_labels(labels, parameters)
+
+    def move_labels(self, labels: Sequence[Tensor], parameters: AugmentationParameters) -> Tensor:
+        """Stack labels alone: `(B, *patch)` int16 without negative values."""
+        return torch.stack(list(labels)).to(torch.int16).clamp_(min=0)
 
 
 def add_some_noise(batch: Tensor, parameters: AugmentationParameters) -> None:

@@ -5,6 +5,7 @@ import torch
 from batchgeneratorsv2.transforms.intensity.brightness import MultiplicativeBrightnessTransform
 from batchgeneratorsv2.transforms.intensity.contrast import ContrastTransform
 from batchgeneratorsv2.transforms.intensity.gamma import GammaTransform
+from batchgeneratorsv2.transforms.intensity.gaussian_noise import GaussianNoiseTransform
 from torch import Tensor
 
 from segforge.training.augmentation.intensity import (
@@ -52,6 +53,19 @@ def test_gamma_equals_batchgenerators(make_patch: MakePatch, size: tuple[int, ..
     )
     changed = (apply_inverted_gamma if inverted else apply_gamma)(volumes, FACTORS)
     torch.testing.assert_close(changed, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_noise_equals_batchgenerators_with_one_sigma_for_all_channels(make_patch: MakePatch, size: tuple[int, ...]) -> None:
+    volumes, _ = make_patch(size, channels=3)
+    reference = GaussianNoiseTransform((0, 0.1), p_per_channel=1, synchronize_channels=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2**40 + 1)
+        expected = reference._apply_to_image(
+            volumes.clone(), apply_mask=torch.ones(3, dtype=torch.bool), apply_idx=ALL, num_apply=3, sigmas=0.07
+        )
+    torch.testing.assert_close(add_noise(volumes, 0.07, 2**40 + 1), expected, atol=1e-4, rtol=0)
+    assert not torch.equal(expected, volumes)
 
 
 @pytest.mark.parametrize("change", [scale_contrast, apply_gamma, apply_inverted_gamma])

@@ -143,10 +143,15 @@ def test_samples_not_transformed_are_copied(make_patch: MakePatch) -> None:
     assert image.any()
 
 
-def test_mirroring_equals_batchgenerators(make_patch: MakePatch) -> None:
-    samples = [make_patch((4, 5, 6), seed=seed) for seed in range(2)]
+@pytest.mark.parametrize(
+    ("size", "axes"), [((4, 5, 6), [0, 2]), ((3, 9, 8), [1]), ((7, 8), [0]), ((5, 6), [0, 1]), ((5, 6, 7), [])]
+)
+def test_mirroring_equals_batchgenerators(make_patch: MakePatch, size: tuple[int, ...], axes: list[int]) -> None:
+    samples = [make_patch(size, seed=seed) for seed in range(2)]
     images, labels = torch.stack([sample[0] for sample in samples]), torch.stack([sample[1] for sample in samples])
-    flipped, maps = mirror(images, labels, np.array([[True, False, True], [False, False, False]]))
-    expected = MirrorTransform((0, 2)).apply({"image": images[0], "segmentation": labels[:1]}, axes=[0, 2])
+    chosen = np.array([[axis in axes for axis in range(len(size))], [False] * len(size)])
+    flipped, maps = mirror(images, labels, chosen)
+    data = {"image": images[0], "segmentation": labels[:1]}
+    expected = MirrorTransform(tuple(range(len(size)))).apply(data, axes=axes)
     assert torch.equal(flipped[0], expected["image"]) and torch.equal(maps[:1], expected["segmentation"])
     assert torch.equal(flipped[1], images[1]) and torch.equal(maps[1], labels[1])
