@@ -2,81 +2,139 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from segforge.compute.device import resolve_device
-from segforge.compute.files import file_hash
-from segforge.dataset.cases import Case, find_cases
+import torch
+
+from segforge.compute.device import Precision, resolve_device
 from segforge.dataset.description import DatasetDescription
+from segforge.dataset.inputs import find_inputs
 from segforge.errors import SegForgeError
-from segforge.experiment.choice import choose_dataset, choose_model
+from segforge.experiment.choice import Choice, choose, choose_dataset, previous_model_of
 from segforge.images.dicom_segmentation import ENDING as SEGMENTATION_ENDING
 from segforge.images.files import LOSSY_ENDINGS, ending_of
-from segforge.inference.predictor import PredictionSettings, Predictor
-from segforge.inference.run import FinishedCases, predict_cases
-from segforge.networks.model_folder import FINAL, ModelFolder
+from segforge.inference.loaded_model import LoadedModel, PredictionSettings
+from segforge.inference.predictor import Predictor
+from segforge.inference.probabilities import ProbabilityType
+from segforge.networks.model_folder import BEST, FINAL, LATEST, ModelFolder
+from segforge.training.nnunet_names import PLANS, training_name
 from segforge.workspace import find_workspace
 
 DICOM_SEG = "dicom-seg"
 
+CHECKPOINTS = {"final": FINAL, "best": BEST, "latest": LATEST}
+"""What checkpoints are called on the command line."""
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How to predict.
+
+    Attributes:
+        mirroring: Whether mirrored copies of each tile are averaged too.
+        step: Distance of tiles as a share of the patch.
+        precision: In what networks compute: `auto`, `fp32`, `bf16` or `fp16`.
+        checkpoint: `final`, `best` or `latest`.
+        one_fold: Whether the first of the folds is enough.
+        postprocessing: Whether the selection's postprocessing is applied.
+        previous_stage: For a cascade a folder of label maps of the previous stage; None predicts them.
+    """
+
+    mirroring: bool = True
+    step: float = 0.5
+    precision: Precision = "auto"
+    checkpoint: str = "final"
+    one_fold: bool = False
+    postprocessing: bool = True
+    previous_stage: Path | None = None
+
+    @property
+    def settings(self) -> PredictionSettings:
+        """What the networks need of it."""
+        return PredictionSettings(self.mirroring, self.step, self.precision)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written, and how much is done at once.
+
+    Attributes:
+        format: Ending of the label maps, `.nrrd` for example, or `dicom-seg`; None takes that of the training's.
+        probabilities: Type in which probabilities are written as `CASE.npz` too; None for none.
+        part: Number, from 0, and count of the parts of the cases, of which this machine does one.
+        threads: Threads that read, and as many that write, beside the networks; 0 for none.
+        max_memory: GB that cases may take; None takes four fifths of what is free.
+    """
+
+    format: str | None = None
+    probabilities: ProbabilityType | None = None
+    part: tuple[int, int] = (0, 1)
+    threads: int = 1
+    max_memory: float | None = None
 
 
 def load(
     model: Path | str,
     *,
     folds: Sequence[int | str] | None = None,
+    checkpoint: str = "final",
     device: str = "auto",
     mirroring: bool = True,
     step: float = 0.5,
+    precision: Precision = "auto",
 ) -> Predictor:
-    """Load a trained model for prediction from Python.
+    """Load a trained model, or the selection of `find_best`, for prediction from Python.
 
     Args:
-        model: The model's folder.
+        model: A model's folder, or a data set's results folder with the `selection.json` of `find_best`.
         folds: Folds whose predictions are averaged; None takes all that are trained.
+        checkpoint: `final`, `best` or `latest`.
         device: `auto`, `cuda`, `cuda:N`, `mps` or `cpu`.
         mirroring: Whether mirrored copies of each tile are averaged too.
         step: Distance of tiles as a share of the patch.
+        precision: In what networks compute: `auto`, `fp32`, `bf16` or `fp16`.
 
     Raises:
         SegForgeError: If the folder is no model, or a fold is not trained.
     """
-    folder = ModelFolder(Path(model))
-    chosen = folder.folds_to_use([str(fold) for fold in folds] if folds else None)
-    return Predictor(folder, chosen, resolve_device(device), PredictionSettings(mirroring=mirroring, step=step))
+    options = PredictionOptions(mirroring=mirroring, step=step, precision=precision, checkpoint=checkpoint)
+    return _load(choose(Path(model)), _names(folds), options, resolve_device(device))
 
 
 def predict(
-    images: Path,
+    images: Path | Sequence[Path],
     output: Path,
     *,
     dataset: int | str | None = None,
     configuration: str | None = None,
     plans: str | None = None,
     name: str | None = None,
+    trainer: str | None = None,
     model: Path | None = None,
     folds: Sequence[int | str] | None = None,
-    mirroring: bool = True,
-    step: float = 0.5,
-    output_format: str | None = None,
+    options: PredictionOptions = PredictionOptions(),
+    written: OutputOptions = OutputOptions(),
     device: str = "auto",
     workspace: Path | None = None,
 ) -> int:
-    """Predict a folder of images with a trained model; goes on where it stopped.
+    """Predict images with a trained model; goes on where it stopped.
 
     Args:
-        images: Folder of images named like those that the model was trained on, or of DICOM series.
+        images: Folder of images named like those that the model was trained on, or of DICOM series; or such files; or a JSON
+            list of cases (`segforge.dataset.inputs`).
         output: Folder for the label maps.
         dataset: Number or name of the data set; None takes the only one with a trained model.
         configuration: Configuration; None takes the selection of `find_best`, else the only trained one.
         plans: Name of the plans, where several are trained.
         name: Name of the training, where several are trained.
+        trainer: The trainer instead, which names a training where nothing else does.
         model: A model's folder, instead of the four above; no workspace is needed then.
         folds: Folds whose predictions are averaged; None takes all that are trained.
-        mirroring: Whether mirrored copies of each tile are averaged too.
-        step: Distance of tiles as a share of the patch.
-        output_format: Ending of the label maps, `.nrrd` for example, or `dicom-seg`; None takes that of the training's.
+        options: How to predict.
+        written: What to write, and how much to do at once.
         device: `auto`, `cuda`, `cuda:N`, `mps` or `cpu`.
         workspace: The workspace folder; None finds it.
 
@@ -90,25 +148,64 @@ def predict(
     if model is None:
         place = find_workspace(workspace)
         dataset_name = choose_dataset(place.results) if dataset is None else place.dataset_name(str(dataset))
-        folder = choose_model(place.results / dataset_name, configuration=configuration, plans=plans, name=name)
+        name = name or (training_name(trainer) if trainer else None)
+        plans = PLANS.get(plans, plans) if plans else None
+        choice = choose(place.results / dataset_name, configuration=configuration, plans=plans, name=name)
     else:
-        folder = ModelFolder(model)
-    cases = find_cases(images, folder.description)
-    ending = _output_ending(output_format, folder.description, cases)
-    predictor = load(folder.path, folds=folds, device=device, mirroring=mirroring, step=step)
-    log.info("Predicting %d cases with %s, folds %s.", len(cases), folder.path.name, ", ".join(predictor.folds))
-    made_from = {f"fold {fold}": file_hash(folder.fold(fold).path / FINAL) for fold in predictor.folds}
-    finished = FinishedCases(output, str(folder.path), made_from | {"mirroring": str(mirroring), "step": str(step)})
-    return predict_cases(predictor, cases, output, finished, ending)
+        choice = choose(model)
+    predictor = _load(choice, _names(folds), options, resolve_device(device))
+    log.info("Predicting with %s.", _described(predictor))
+    if options.one_fold:
+        log.info("Fast: one fold%s, which costs some accuracy.", "" if options.mirroring else ", no mirroring, fewer tiles")
+    inputs = [images] if isinstance(images, Path) else list(images)
+    return predictor.predict_files(
+        inputs,
+        output,
+        ending=_output_ending(written.format, inputs, choice.description),
+        probabilities=written.probabilities,
+        previous_stage=options.previous_stage,
+        threads=written.threads,
+        max_memory=written.max_memory,
+        part=written.part,
+    )
 
 
-def _output_ending(output_format: str | None, description: DatasetDescription, cases: Sequence[Case]) -> str:
+def _names(folds: Sequence[int | str] | None) -> list[str] | None:
+    return [str(fold) for fold in folds] if folds else None
+
+
+def _load(choice: Choice, folds: list[str] | None, options: PredictionOptions, device: torch.device) -> Predictor:
+    if options.checkpoint not in CHECKPOINTS:
+        raise SegForgeError(f"There is no checkpoint {options.checkpoint}. Choose from {', '.join(CHECKPOINTS)}.")
+    members = tuple(_load_model(folder, folds or choice.folds, options, device) for folder in choice.models)
+    return Predictor(members, choice.postprocessing if options.postprocessing else None)
+
+
+def _load_model(
+    model: ModelFolder, folds: Sequence[str] | None, options: PredictionOptions, device: torch.device
+) -> LoadedModel:
+    checkpoint = CHECKPOINTS[options.checkpoint]
+    chosen = model.folds_to_use(None if folds is None else list(folds), checkpoint)[: 1 if options.one_fold else None]
+    before = None if options.previous_stage else previous_model_of(model)
+    # The previous stage's folds are its own: a cascade's fold was trained with the maps of all of them.
+    previous = None if before is None else _load_model(before, None, options, device)
+    return LoadedModel(model, chosen, device, options.settings, checkpoint=checkpoint, previous=previous)
+
+
+def _described(predictor: Predictor) -> str:
+    parts = [f"{member.name}, folds {', '.join(member.folds)}" for member in predictor.members]
+    postprocessing = predictor.postprocessing
+    return " and ".join(parts) + (f", {len(postprocessing.steps)} steps of postprocessing" if postprocessing else "")
+
+
+def _output_ending(output_format: str | None, inputs: Sequence[Path], description: DatasetDescription) -> str | None:
+    if output_format is None:
+        return None
     if output_format == DICOM_SEG:
+        cases = find_inputs(inputs, description).cases
         if single := [case.id for case in cases if not case.images[0].is_dir()]:
             raise SegForgeError(f"{DICOM_SEG} needs DICOM series as input; {single[0]} is none. Choose .nii.gz, for example.")
         return SEGMENTATION_ENDING
-    if output_format is None:
-        return description.output_ending
     ending = "." + output_format.removeprefix(".")
     if ending_of(Path(f"case{ending}")) != ending or ending in LOSSY_ENDINGS:
         raise SegForgeError(f"Label maps cannot be written as {ending}. Choose .nii.gz, .nrrd, .tif, .png or {DICOM_SEG}.")

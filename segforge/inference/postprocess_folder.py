@@ -10,8 +10,8 @@ from segforge.compute.files import file_hash
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.evaluation.evaluate import label_files
 from segforge.images.files import files_of, read_labels, write_volume
+from segforge.inference.finished_cases import FinishedCases
 from segforge.inference.postprocessing import Postprocessing, read_postprocessing
-from segforge.inference.run import FinishedCases
 
 log = logging.getLogger(__name__)
 
