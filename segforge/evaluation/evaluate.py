@@ -13,20 +13,20 @@ from segforge.errors import CasesFailed, SegForgeError
 from segforge.evaluation.extent import real_axes
 from segforge.evaluation.measure import OVERLAP_ONLY, Measures, scores_of_case
 from segforge.evaluation.overlap import Array
-from segforge.evaluation.summary import CaseMetrics, Summary, summarize
+from segforge.evaluation.summary import CaseMetrics, Summary, case_of, summarize
 from segforge.images.files import ending_of, read_labels
-from segforge.images.image import geometry_difference
+from segforge.images.image import Geometry, geometry_difference
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference and its prediction as class maps `(Z, Y, X)` on one grid, with the spacing of the reference in mm."""
+    """A reference and its prediction as class maps `(Z, Y, X)` on one grid, that of the reference."""
 
     reference: Array
     prediction: Array
-    spacing: tuple[float, float, float]
+    geometry: Geometry
 
 
 def evaluate_folders(
@@ -86,7 +86,7 @@ def evaluate_pair(reference: Path, prediction: Path, labels: LabelScheme, measur
     """
     pair = read_pair(reference, prediction, labels)
     try:
-        metrics = scores_of_case(pair.reference, pair.prediction, labels, pair.spacing, measures)
+        metrics = scores_of_case(pair.reference, pair.prediction, labels, pair.geometry.spacing, measures)
     except SegForgeError as error:
         raise SegForgeError(f"{prediction}: {error}") from error
     return CaseMetrics(prediction_file=str(prediction), reference_file=str(reference), metrics=metrics)
@@ -108,7 +108,7 @@ def read_pair(reference: Path, prediction: Path, labels: LabelScheme) -> Pair:
             classes.append(labels.to_classes(image.array[0]))
         except SegForgeError as error:
             raise SegForgeError(f"{path} {error}.") from error
-    return Pair(classes[0], classes[1], truth.geometry.spacing)
+    return Pair(classes[0], classes[1], truth.geometry)
 
 
 def median_spacing(paths: Sequence[Path], factory: ExecutorFactory, resources: Resources) -> float:
@@ -139,8 +139,8 @@ def label_files(folder: Path) -> dict[str, Path]:
         raise SegForgeError(f"{folder} is missing.")
     files = {}
     for path in sorted(folder.iterdir()):
-        if (ending := ending_of(path)) and not path.name.startswith("."):
-            files[path.name[: -len(ending)]] = path
+        if ending_of(path) and not path.name.startswith("."):
+            files[case_of(path)] = path
     if not files:
         raise SegForgeError(f"{folder} has no label maps.")
     return files

@@ -33,8 +33,7 @@ class CaseMetrics(Document):
     @property
     def case(self) -> str:
         """Name of the case."""
-        path = Path(self.reference_file)
-        return path.name[: len(path.name) - len(ending_of(path) or "")]
+        return case_of(Path(self.reference_file))
 
 
 class Summary(Document):
@@ -88,6 +87,11 @@ def summarize(cases: Sequence[CaseMetrics], labels: LabelScheme, made_from: Mapp
         foreground_interval=foreground_interval,
         made_from=dict(made_from or {}),
     )
+
+
+def case_of(path: Path) -> str:
+    """Name of the case that a label map is of: the file's, without its ending."""
+    return path.name[: len(path.name) - len(ending_of(path) or "")]
 
 
 def mean_of(values: Sequence[float]) -> float:

@@ -20,3 +20,8 @@ def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG."""
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
+
+
+def plain(text: str) -> str:
+    """Text that is drawn as it is: a dollar sign begins no formula."""
+    return text.replace("$", r"\$")
