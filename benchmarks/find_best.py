@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("dataset")
     parser.add_argument("peer", type=Path, help="folder with nnUNetv2_find_best_configuration")
     parser.add_argument("-f", "--folds", nargs="+")
-    parser.add_argument("-np", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("-np", type=int, default=len(os.sched_getaffinity(0)), help="nnU-Net's processes; default: the cores")
     parser.add_argument("--scratch", type=Path, help="default: peer_find_best in the workspace")
     options = parser.parse_args()
     scratch = (options.scratch or options.workspace / "peer_find_best").resolve()
@@ -72,7 +72,7 @@ def main() -> int:
 
 def run_ours(prepared: Prepared, options: argparse.Namespace, folds: list[str]) -> tuple[dict[str, Any], float]:
     """Our find-best as a command; validations are made before, outside the measured time."""
-    command = [sys.executable, "-m", "segforge", "find-best", "-d", prepared.results.name, "-np", str(options.np), "-f", *folds]
+    command = [sys.executable, "-m", "segforge", "find-best", "-d", prepared.results.name, "-f", *folds]
     command += ["--workspace", str(options.workspace)]
     subprocess.run([*command, "--no-ensembles"], check=True, stdout=subprocess.DEVNULL)
     for name in RESULTS:
@@ -132,7 +132,7 @@ def run_theirs(
     prepared: Prepared, models: list[ModelFolder], folds: list[str], environment: dict[str, str], options: argparse.Namespace
 ) -> tuple[dict[str, Any], float]:
     """nnU-Net's command on its tree."""
-    names, plans, configurations = (sorted({parts_of(model)[part] for model in models}) for part in range(3))
+    names, plans, configurations = (list(dict.fromkeys(parts_of(model)[part] for model in models)) for part in range(3))
     begin = time.perf_counter()
     subprocess.run(
         [

@@ -13,7 +13,6 @@ from segforge.dataset.labels import LabelScheme
 from segforge.evaluation.overlap import overlap_of_case
 from segforge.inference.sliding_window import SlidingWindow
 from segforge.planning.plans import Configuration
-from segforge.preprocessing.preprocessor import PreprocessedCase
 from segforge.preprocessing.store import CaseStore
 
 Array = npt.NDArray[Any]
@@ -51,7 +50,7 @@ class FullVolume:
         """Dice of a case by name of the structure, NaN where it does not occur."""
         stored = self.store.open(case, verify=False)
         assert stored.classes is not None
-        logits = self._window(network).logits(self._inputs(stored))
+        logits = self._window(network).logits(stored.network_input(self.labels.classes - 1))
         predicted = self.labels.classes_from_logits(iter(logits.cpu().numpy()))
         overlaps = overlap_of_case(np.maximum(stored.classes[0], 0), predicted, self.labels)
         return {target.name: overlaps[target.key].Dice for target in self.labels.targets}
@@ -65,12 +64,6 @@ class FullVolume:
             step=_STEP,
             device=self.device,
         )
-
-    def _inputs(self, case: PreprocessedCase) -> Array:
-        if case.previous is None:
-            return case.image
-        foreground = np.arange(1, self.labels.classes).reshape(-1, 1, 1, 1)
-        return np.concatenate([case.image, case.previous == foreground], dtype=np.float32)
 
 
 class _HighestResolution(nn.Module):

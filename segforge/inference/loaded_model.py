@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 
-from segforge.compute.arrays import namespace
 from segforge.compute.device import Precision, fastest_precision
 from segforge.compute.files import file_hash
 from segforge.errors import SegForgeError
@@ -175,7 +173,9 @@ class LoadedModel:
         allocate: Allocate = zeros_in_memory,
     ) -> CaseLogits:
         """The mean logits of the folds for a preprocessed case, for a cascade with the map of the previous stage."""
-        image = self._with_previous(case)
+        if self.configuration.previous_stage and case.previous is None:
+            raise SegForgeError(f"{self.name} needs the prediction of {self.configuration.previous_stage} as an input.")
+        image = case.network_input(self.further_inputs)
         try:
             values: Any = self.window.logits(image, advance, allocate)
         except torch.OutOfMemoryError:
@@ -197,17 +197,6 @@ class LoadedModel:
     def further_inputs(self) -> int:
         """Input channels besides the image's: one for each label of the previous stage."""
         return self.labels.classes - 1 if self.configuration.previous_stage else 0
-
-    def _with_previous(self, case: PreprocessedCase) -> Array:
-        if self.configuration.previous_stage is None:
-            return case.image
-        if case.previous is None:
-            raise SegForgeError(f"{self.name} needs the prediction of {self.configuration.previous_stage} as an input.")
-        foreground = np.arange(1, self.labels.classes).reshape(-1, 1, 1, 1)
-        module = namespace(case.image)
-        one_hot = module.asarray(case.previous == foreground, dtype=module.float32, device=case.image.device)
-        stacked: Array = module.concatenate([case.image, one_hot])
-        return stacked
 
     def _placed(self, channels: Array) -> Any:
         """On CUDA images are resampled there, if there is room for them."""

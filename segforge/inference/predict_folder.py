@@ -23,7 +23,7 @@ from segforge.inference.forecast import Forecast, forecast_cases
 from segforge.inference.loaded_model import PreparedCase
 from segforge.inference.pipeline import Work, run_pipeline
 from segforge.inference.plausibility import doubts
-from segforge.inference.probabilities import ProbabilityFacts, ProbabilityType, write_probabilities
+from segforge.inference.probabilities import ProbabilityFacts, ProbabilityType, are_written, write_probabilities
 from segforge.inference.spill import spilling
 
 if TYPE_CHECKING:
@@ -119,9 +119,10 @@ class _Job:
 
     def is_done(self, case: Case) -> bool:
         """Whether an earlier run did the case, the probabilities that are asked for included."""
-        path = self._path(case)
-        needed = [path.parent / f"{case.id}.npz"] if self._settings.probabilities else []
-        return self._finished.has(case.id, self._inputs(case), path) and all(map(Path.is_file, needed))
+        dtype = self._settings.probabilities
+        if dtype and not are_written(self._settings.output / f"{case.id}.npz", dtype):
+            return False
+        return self._finished.has(case.id, self._inputs(case), self._path(case))
 
     def run(self, cases: Sequence[Case], forecast: Forecast) -> dict[str, str]:
         """Take the cases through the stages; returns the reason for each that failed."""

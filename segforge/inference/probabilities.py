@@ -24,7 +24,7 @@ _LARGEST = 255  # of uint8, stands for 1
 
 
 class ProbabilityFacts(Document):
-    """What `CASE.npz` holds; it stands beside it as `CASE.json`.
+    """What `CASE.npz` holds; it stands beside it as `CASE.npz.json`.
 
     Attributes:
         version: Version of this schema.
@@ -40,7 +40,7 @@ class ProbabilityFacts(Document):
 
 
 def write_probabilities(path: Path, heads: Iterable[Array], facts: ProbabilityFacts) -> None:
-    """Write `CASE.npz` with the array `probabilities` (heads, Z, Y, X), and `CASE.json`; one head is held at a time.
+    """Write `CASE.npz` with the array `probabilities` (heads, Z, Y, X), and `CASE.npz.json`; one head is held at a time.
 
     Args:
         path: The `.npz` file.
@@ -61,7 +61,7 @@ def write_probabilities(path: Path, heads: Iterable[Array], facts: ProbabilityFa
         for head in heads:
             stored = np.rint(head * _LARGEST) if facts.dtype == "uint8" else head
             file.write(np.ascontiguousarray(stored, facts.dtype).data)
-    facts.write(path.with_suffix(".json"), durable=False)
+    facts.write(facts_path(path), durable=False)
 
 
 def read_facts(path: Path) -> ProbabilityFacts:
@@ -70,9 +70,18 @@ def read_facts(path: Path) -> ProbabilityFacts:
     Raises:
         SegForgeError: If it is missing or not valid.
     """
-    if not path.with_suffix(".json").is_file():
-        raise SegForgeError(f"{path.with_suffix('.json')} is missing, which says what {path.name} holds. Predict it again.")
-    return ProbabilityFacts.read(path.with_suffix(".json"))
+    described = facts_path(path)
+    if not described.is_file():
+        raise SegForgeError(f"{described} is missing, which says what {path.name} holds. Predict it again.")
+    return ProbabilityFacts.read(described)
+
+
+def are_written(path: Path, dtype: ProbabilityType) -> bool:
+    """Whether there are probabilities of that type."""
+    try:
+        return path.is_file() and read_facts(path).dtype == dtype
+    except SegForgeError:
+        return False
 
 
 def read_probabilities(path: Path) -> Iterator[Array]:
@@ -93,6 +102,11 @@ def read_probabilities(path: Path) -> Iterator[Array]:
                 yield head / np.float32(_LARGEST) if dtype == np.uint8 else head.astype(np.float32)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SegForgeError(f"{path} holds no probabilities that can be read: {error}. Predict it again.") from error
+
+
+def facts_path(path: Path) -> Path:
+    """The JSON beside a file of probabilities."""
+    return path.with_name(f"{path.name}.json")
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

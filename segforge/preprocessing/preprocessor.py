@@ -69,6 +69,15 @@ class PreprocessedCase:
     properties: CaseProperties
     previous: Array | None = None
 
+    def network_input(self, labels: int) -> Array:
+        """The image; of a cascade with one 0/1 channel for each of so many foreground labels of the previous stage."""
+        if self.previous is None:
+            return self.image
+        module, foreground = namespace(self.image), np.arange(1, labels + 1).reshape(-1, 1, 1, 1)
+        one_hot = module.asarray(self.previous == foreground, dtype=module.float32, device=self.image.device)
+        stacked: Array = module.concatenate([self.image, one_hot])
+        return stacked
+
 
 class Preprocessor:
     """Preprocesses cases for one configuration of a plan."""

@@ -15,6 +15,8 @@ from segforge import SegForgeError, load, predict
 from segforge.api.prediction import OutputOptions, PredictionOptions
 from segforge.errors import CasesFailed
 from segforge.images.files import read_image, read_labels, write_volume
+from segforge.images.image import Geometry
+from segforge.images.tiff import write as write_tiff
 from segforge.inference.probabilities import read_facts
 
 
@@ -169,6 +171,17 @@ def test_probabilities_are_written_as_nnunet_does(dtype: str, tolerance: float, 
     assert read_facts(tmp_path / "out" / "case_0.npz").heads == ("background", "a", "b")
     (tmp_path / "out" / "case_0.npz").unlink()
     assert run(images, tmp_path / "out", model, written=OutputOptions(probabilities=dtype)) == 1
+    other = "float16" if dtype == "uint8" else "uint8"
+    assert run(images, tmp_path / "out", model, written=OutputOptions(probabilities=other)) == 3
+
+
+def test_probabilities_of_a_tiff_stack_leave_its_voxel_size_alone(tmp_path: Path) -> None:
+    geometry = Geometry((9, 12, 14), (2.0, 1.5, 1.5))
+    array = np.random.default_rng(0).normal(100, 30, geometry.shape).astype(np.float32)
+    write_tiff(tmp_path / "images" / "case_0000.tif", array, geometry, case="case")
+    model = model_folder(tmp_path / "default__test__3d_fullres", description={"file_ending": ".tif"}).path
+    run(tmp_path / "images", tmp_path / "out", model, written=OutputOptions(probabilities="float32"))
+    assert read_labels(tmp_path / "out" / "case.tif").geometry.spacing == geometry.spacing
 
 
 def test_logits_that_memory_has_no_room_for_go_to_the_disk(images: Path, model: Path, tmp_path, monkeypatch) -> None:

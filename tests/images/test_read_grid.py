@@ -1,0 +1,35 @@
+"""The grid of an image from its header alone: the one that reading the whole image gives, or none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segforge.images.files import read_grid, read_image, write_volume
+from segforge.images.image import Geometry
+
+TURNED = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+SHAPE = (3, 4, 5)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd"])
+@pytest.mark.parametrize("canonical", [False, True])
+def test_the_header_tells_the_grid(ending: str, canonical: bool, tmp_path: Path) -> None:
+    path = tmp_path / f"a{ending}"
+    write_volume(path, np.ones(SHAPE, np.int16), Geometry(SHAPE, (3.0, 2.0, 1.0), (1.0, 2.0, 3.0), TURNED))
+    grid = read_grid(path, canonical=canonical)
+    assert grid is not None
+    assert grid == read_image(path, canonical=canonical).geometry
+
+
+def test_formats_whose_header_is_not_read_alone_give_none(tmp_path: Path) -> None:
+    write_volume(tmp_path / "a.tif", np.ones(SHAPE, np.int16), Geometry(SHAPE, (3.0, 2.0, 1.0)))
+    assert read_grid(tmp_path / "a.tif") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no header", bytes(400)])
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_a_damaged_header_gives_none(content: bytes, ending: str, tmp_path: Path) -> None:
+    (tmp_path / f"a{ending}").write_bytes(content)
+    assert read_grid(tmp_path / f"a{ending}") is None
+    assert read_grid(tmp_path / f"missing{ending}") is None
