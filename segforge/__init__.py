@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "Look",
+    "PictureChoice",
     "SegForgeError",
     "TrainingMode",
     "TrainingOptions",
@@ -16,12 +18,15 @@ __all__ = [
     "convert_images",
     "convert_msd",
     "convert_nnunet_v1",
+    "cross_validate",
     "describe",
     "determine_postprocessing",
+    "ensemble",
     "evaluate",
     "find_best",
     "load",
     "plan",
+    "plot",
     "predict",
     "preprocess",
     "split",
@@ -33,14 +38,20 @@ if TYPE_CHECKING:
     from segforge.api.cleaning import clean
     from segforge.api.conversion import convert_dicom, convert_images, convert_msd, convert_nnunet_v1, describe
     from segforge.api.dataset import split, verify
-    from segforge.api.evaluation import evaluate
+    from segforge.api.ensembling import ensemble
+    from segforge.api.evaluation import cross_validate, evaluate
     from segforge.api.planning import Work, plan, preprocess
+    from segforge.api.plotting import PictureChoice, plot
     from segforge.api.postprocessing import apply_postprocessing, determine_postprocessing
     from segforge.api.prediction import load, predict
-    from segforge.api.training import TrainingMode, TrainingOptions, find_best, train
+    from segforge.api.selection import find_best
+    from segforge.api.training import TrainingMode, TrainingOptions, train
+    from segforge.dataset.scenes import Look
     from segforge.errors import SegForgeError
 
 _PLACES = {
+    "Look": "segforge.dataset.scenes",
+    "PictureChoice": "segforge.api.plotting",
     "SegForgeError": "segforge.errors",
     "TrainingMode": "segforge.api.training",
     "TrainingOptions": "segforge.api.training",
@@ -51,12 +62,15 @@ _PLACES = {
     "convert_images": "segforge.api.conversion",
     "convert_msd": "segforge.api.conversion",
     "convert_nnunet_v1": "segforge.api.conversion",
+    "cross_validate": "segforge.api.evaluation",
     "describe": "segforge.api.conversion",
     "determine_postprocessing": "segforge.api.postprocessing",
+    "ensemble": "segforge.api.ensembling",
     "evaluate": "segforge.api.evaluation",
-    "find_best": "segforge.api.training",
+    "find_best": "segforge.api.selection",
     "load": "segforge.api.prediction",
     "plan": "segforge.api.planning",
+    "plot": "segforge.api.plotting",
     "predict": "segforge.api.prediction",
     "preprocess": "segforge.api.planning",
     "split": "segforge.api.dataset",

@@ -45,20 +45,13 @@ def _type(command: str, workspace: Path) -> int:
 
 
 def _draw(raw: Path, predictions: Path, picture: Path) -> int:
-    from segforge.dataset.phantom import LABELS
-    from segforge.figures.overlay import draw_comparison
-    from segforge.images.files import read_image, read_labels
+    from segforge.dataset.description import FILE_NAME, read_description
+    from segforge.dataset.scenes import Look
+    from segforge.evaluation.pictures import PredictedCase, draw_prediction
 
-    name = sorted(path.name for path in predictions.glob("*.nii.gz"))[0]
-    image = read_image(raw / "imagesTs" / name.replace(".nii.gz", "_0000.nii.gz"))
-    draw_comparison(
-        picture,
-        image.array[0],
-        read_labels(raw / "labelsTs" / name).array[0],
-        read_labels(predictions / name).array[0],
-        image.geometry.spacing,
-        names={value: label for label, value in LABELS.items() if value},
-        title=name.removesuffix(".nii.gz"),
-    )
+    prediction = sorted(predictions.glob("*.nii.gz"))[0]
+    image = raw / "imagesTs" / prediction.name.replace(".nii.gz", "_0000.nii.gz")
+    case = PredictedCase(prediction.name.removesuffix(".nii.gz"), prediction, raw / "labelsTs" / prediction.name, (image,))
+    draw_prediction(picture, case, read_description(raw / FILE_NAME).label_scheme, Look())
     print(f"\nA predicted case: {picture}")
     return 0

@@ -50,6 +50,30 @@ def determine_steps(
     return Postprocessing(steps=tuple(study.steps), trials=tuple(study.trials))
 
 
+def dice_after(
+    pairs: Sequence[tuple[Path, Path]],
+    steps: Postprocessing,
+    labels: LabelScheme,
+    factory: ExecutorFactory,
+    resources: Resources,
+) -> float:
+    """Mean foreground Dice of label maps after all steps.
+
+    Args:
+        pairs: Reference and prediction of each case.
+        steps: The steps.
+        labels: The structures.
+        factory: Opens an executor.
+        resources: What to ask of it.
+
+    Raises:
+        CasesFailed: If cases could not be compared; names each.
+    """
+    kept = tuple(tuple(labels.stored_values.index(value) for value in step.values) for step in steps.steps)
+    ((after, _),) = _compare(pairs, labels, kept, [_Attempt((), labels.targets)], factory, resources)
+    return float(np.mean(list(after.values())))
+
+
 def separate_groups(targets: Sequence[Target]) -> Iterator[tuple[Target, ...]]:
     """Successive structures that share no class: a step for one changes no other, so that one pass can try them all."""
     group: list[Target] = []
@@ -96,19 +120,29 @@ class _Study:
             self._kept = (*self._kept, classes)
 
     def _compare(self, attempts: Sequence[_Attempt]) -> list[tuple[Dice, Dice]]:
-        """For each attempt the mean Dice of the structures before and after it."""
-        tasks = [
-            Task(str(prediction), _compare_case, (reference, prediction, self._labels, self._kept, attempts))
-            for reference, prediction in self._pairs
-        ]
-        outcome = run_all(self._factory, tasks, resources=self._resources, description="postprocessing")
-        if outcome.failures:
-            raise CasesFailed(failed_pairs(outcome.failures))
-        cases = [outcome.results[task.name] for task in tasks]
-        return [
-            (_means([case[number][0] for case in cases]), _means([case[number][1] for case in cases]))
-            for number in range(len(attempts))
-        ]
+        return _compare(self._pairs, self._labels, self._kept, attempts, self._factory, self._resources)
+
+
+def _compare(
+    pairs: Sequence[tuple[Path, Path]],
+    labels: LabelScheme,
+    kept: Sequence[tuple[int, ...]],
+    attempts: Sequence[_Attempt],
+    factory: ExecutorFactory,
+    resources: Resources,
+) -> list[tuple[Dice, Dice]]:
+    """For each attempt the mean Dice of the structures before and after it, with the steps that were kept before it."""
+    tasks = [
+        Task(str(prediction), _compare_case, (reference, prediction, labels, kept, attempts)) for reference, prediction in pairs
+    ]
+    outcome = run_all(factory, tasks, resources=resources, description="postprocessing")
+    if outcome.failures:
+        raise CasesFailed(failed_pairs(outcome.failures))
+    cases = [outcome.results[task.name] for task in tasks]
+    return [
+        (_means([case[number][0] for case in cases]), _means([case[number][1] for case in cases]))
+        for number in range(len(attempts))
+    ]
 
 
 def _compare_case(

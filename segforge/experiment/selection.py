@@ -1,132 +1,210 @@
-"""Ranks the trained models of a data set by cross-validated Dice; `selection.json` holds the winner for prediction."""
+"""Ranks trained models, and averages of two, by cross-validated Dice; `selection.json` holds the winner for prediction."""
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 from segforge.compute.documents import Document, NanFloat
+from segforge.compute.executors import ExecutorFactory, Resources
 from segforge.dataset.labels import LabelScheme
-from segforge.dataset.splits import FOLDS
 from segforge.errors import SegForgeError
-from segforge.evaluation.summary import Summary, summarize
-from segforge.networks.model_folder import ModelFolder
+from segforge.evaluation.made_from import pairs_hash
+from segforge.evaluation.paired_test import PairedTest, paired_test
+from segforge.evaluation.summary import CaseMetrics, Summary, mean_of, summarize
+from segforge.experiment.cross_validation import Gathered
+from segforge.experiment.ensembles import Ensemble, Pair
+from segforge.experiment.postprocessing import determine_steps, dice_after
+from segforge.experiment.prepared import Prepared
+from segforge.inference.postprocessing import Postprocessing
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "selection.json"
 
-_ORDER = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
-
-ValidateFold = Callable[[ModelFolder, str], Summary]
-
 
 class Candidate(Document):
-    """One trained model in the ranking.
+    """One model, or an average of several, in the ranking.
 
     Attributes:
-        model: Name of its folder.
+        models: Names of the folders.
         dice: Mean foreground Dice over the validation cases of all folds used.
-        dice_per_structure: The same by key of the structure.
+        interval: Its bootstrap 95 % interval.
+        dice_per_structure: Mean Dice by name of the structure.
     """
 
-    model: str
+    models: tuple[str, ...]
     dice: NanFloat
+    interval: tuple[NanFloat, NanFloat] | None = None
     dice_per_structure: dict[str, NanFloat]
+
+    @property
+    def name(self) -> str:
+        """The models' names, joined."""
+        return " + ".join(self.models)
 
 
 class Selection(Document):
-    """The choice of the best model.
+    """The choice of the best.
 
     Attributes:
         version: Version of this schema.
         dataset: Folder name of the data set.
         folds: The folds that all candidates were compared on.
-        model: Name of the winner's folder.
+        models: Names of the winner's folders: one, or several whose probabilities are averaged.
+        postprocessing: What makes the winner's label maps better.
+        postprocessed_dice: The winner's mean foreground Dice after it.
         ranking: All candidates, the best first.
+        comparison: The first against the second, by each case's mean Dice; None if there is no second.
+        label_maps: Hash of the winner's label maps and of their references, which the postprocessing was determined on.
     """
 
     version: Literal[1] = 1
     dataset: str
     folds: tuple[str, ...]
-    model: str
+    models: tuple[str, ...]
+    postprocessing: Postprocessing = Postprocessing(steps=())
+    postprocessed_dice: NanFloat = math.nan
     ranking: tuple[Candidate, ...]
+    comparison: PairedTest | None = None
+    label_maps: str = ""
 
 
-def select_best(results: Path, labels: LabelScheme, validate: ValidateFold, folds: Sequence[str] | None = None) -> Selection:
-    """Compare all trained models of a data set and write `selection.json`.
+@dataclass(frozen=True)
+class Contender:
+    """A candidate with the scores of every case.
+
+    Attributes:
+        models: Names of its folders.
+        summary: The scores.
+        pairs: Reference and label map of each case.
+    """
+
+    models: tuple[str, ...]
+    summary: Summary
+    pairs: Sequence[Pair]
+
+    @property
+    def candidate(self) -> Candidate:
+        """Its place in the ranking, without the cases."""
+        names = self.summary.labels
+        return Candidate(
+            models=self.models,
+            dice=self.summary.dice,
+            interval=self.summary.foreground_interval.get("Dice"),
+            dice_per_structure={names[key]: values["Dice"] for key, values in self.summary.mean.items()},
+        )
+
+    @property
+    def dice_of_cases(self) -> list[float]:
+        """Mean Dice of each case over the structures that it has."""
+        return [_mean_dice(case) for case in sorted(self.summary.metric_per_case, key=lambda case: case.case)]
+
+
+def contenders(
+    validations: Sequence[Gathered],
+    prepared: Prepared,
+    factory: ExecutorFactory,
+    resources: Resources,
+    *,
+    ensembles: bool = True,
+) -> Iterator[Contender]:
+    """Every model, and then every pair of them, in the method's order.
 
     Args:
-        results: The data set's results folder.
-        labels: Its labels.
-        validate: Gives the validation of a model's fold, made now if it is missing.
-        folds: Folds to compare on; None takes those that every model has.
+        validations: The models' validations on the folds to compare.
+        prepared: The data set.
+        factory: Opens an executor.
+        resources: What to ask of it.
+        ensembles: Whether there are pairs.
 
     Raises:
-        SegForgeError: If nothing is trained, or the models have no fold in common; says what to train.
+        SegForgeError: If the models were validated on different cases; names some.
+        CasesFailed: If cases could not be averaged or compared; names each.
     """
-    models = trained_models(results)
-    if not models:
-        raise SegForgeError(f"{results} has no trained model. Train one with: segforge train {results.name} 3d_fullres 0")
-    chosen = list(folds) if folds else common_folds(models)
-    for model in models:
-        model.folds_to_use(chosen)
-    _advise(models, chosen)
-    candidates = [_candidate(model, [validate(model, fold) for fold in chosen], labels) for model in models]
-    ranking = sorted(candidates, key=lambda candidate: -candidate.dice if candidate.dice == candidate.dice else 1.0)
-    selection = Selection(dataset=results.name, folds=tuple(chosen), model=ranking[0].model, ranking=tuple(ranking))
-    selection.write(results / FILE_NAME)
-    return selection
+    _refuse_different_cases(validations)
+    labels = prepared.raw.description.label_scheme
+    for one in validations:
+        yield Contender((one.model.path.name,), summarize(one.cases, labels), one.pairs)
+    for members in combinations(validations, 2) if ensembles else ():
+        ensemble = Ensemble(members, prepared)
+        summary = ensemble.summarize(prepared.raw, factory, resources)
+        yield Contender(tuple(member.model.path.name for member in members), summary, ensemble.pairs)
 
 
-def trained_models(results: Path) -> list[ModelFolder]:
-    """The models with at least one trained fold, in the method's order of configurations."""
-    folders = sorted(results.glob("*__*__*")) if results.is_dir() else []
-    models = [ModelFolder(folder) for folder in folders]
-    return sorted((model for model in models if model.trained_folds()), key=_place)
+def ranked(field: Sequence[Contender]) -> list[Contender]:
+    """The best mean foreground Dice first; an exact tie stays in order, and what has no score comes last."""
+    return sorted(field, key=lambda one: math.inf if math.isnan(one.summary.dice) else -one.summary.dice)
 
 
-def common_folds(models: Sequence[ModelFolder]) -> list[str]:
-    """The folds that every model has trained; `all` only where there is nothing else.
+def select(
+    dataset: str,
+    folds: Sequence[str],
+    ranking: Sequence[Contender],
+    labels: LabelScheme,
+    factory: ExecutorFactory,
+    resources: Resources,
+    earlier: Selection | None = None,
+) -> Selection:
+    """Choose the first of a ranking and determine its postprocessing.
+
+    Args:
+        dataset: Folder name of the data set.
+        folds: The folds that were compared on.
+        ranking: The contenders, the best first.
+        labels: The structures.
+        factory: Opens an executor.
+        resources: What to ask of it.
+        earlier: An earlier selection; its postprocessing stays if it was determined on the same label maps.
 
     Raises:
-        SegForgeError: If there is none; names what each model has.
+        CasesFailed: If label maps could not be read or compared; names each.
     """
-    trained = {model.path.name: model.trained_folds() for model in models}
-    common = [fold for fold in models[0].trained_folds() if all(fold in folds for folds in trained.values())]
-    if not common:
-        have = "; ".join(f"{name} has {', '.join(folds)}" for name, folds in trained.items())
-        raise SegForgeError(f"The trained models have no fold in common: {have}. Train a common one.")
-    numbered = [fold for fold in common if fold != "all"]
-    if not numbered:
-        log.warning("Only fold all is trained: the scores are of cases that were trained on and say nothing about new ones.")
-    return numbered or common
+    winner = ranking[0]
+    label_maps = pairs_hash(winner.pairs)
+    if earlier is not None and (earlier.models, earlier.label_maps) == (winner.models, label_maps):
+        steps, after = earlier.postprocessing, earlier.postprocessed_dice
+    else:
+        steps = determine_steps(winner.pairs, labels, factory, resources)
+        after = dice_after(winner.pairs, steps, labels, factory, resources) if steps.steps else winner.summary.dice
+    return Selection(
+        dataset=dataset,
+        folds=tuple(folds),
+        models=winner.models,
+        postprocessing=steps,
+        postprocessed_dice=after,
+        ranking=tuple(one.candidate for one in ranking),
+        comparison=paired_test(winner.dice_of_cases, ranking[1].dice_of_cases) if len(ranking) > 1 else None,
+        label_maps=label_maps,
+    )
 
 
-def _advise(models: Sequence[ModelFolder], chosen: Sequence[str]) -> None:
-    """Say which folds are compared, and how to train the rest of the method's five."""
-    log.info("Comparing on folds %s.", ", ".join(chosen))
-    for model in models:
-        name, plans, configuration = model.path.name.split("__")
-        rest = [str(fold) for fold in range(FOLDS) if str(fold) not in model.trained_folds()]
-        if rest and chosen != ["all"]:
-            options = (f" -p {plans}" if plans != "default" else "") + (f" --name {name}" if name != "default" else "")
-            log.info(
-                "For the rest: segforge train %s %s FOLD%s, FOLD %s.",
-                model.path.parent.name,
-                configuration,
-                options,
-                ", ".join(rest),
+def read_selection(results: Path) -> Selection | None:
+    """The selection of a data set's results; None if there is none, or, said in a line, if it cannot be read."""
+    path = results / FILE_NAME
+    if not path.is_file():
+        return None
+    try:
+        return Selection.read(path)
+    except SegForgeError as error:
+        log.warning("%s It is made again.", error)
+        return None
+
+
+def _mean_dice(case: CaseMetrics) -> float:
+    return mean_of([overlap.Dice for overlap in case.metrics.values()])
+
+
+def _refuse_different_cases(validations: Sequence[Gathered]) -> None:
+    first, *others = validations
+    cases = {case.case for case in first.cases}
+    for other in others:
+        if differing := sorted(cases ^ {case.case for case in other.cases}):
+            more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+            raise SegForgeError(
+                f"{first.model.path.name} and {other.model.path.name} cannot be compared: only one of them held out "
+                f"{', '.join(differing[:5])}{more}. Choose folds with -f or models with -c, -p, --names that held out the same."
             )
-
-
-def _candidate(model: ModelFolder, summaries: Sequence[Summary], labels: LabelScheme) -> Candidate:
-    cases = [case for summary in summaries for case in summary.metric_per_case]
-    summary = summarize(cases, labels)
-    per_structure = {key: values["Dice"] for key, values in summary.mean.items()}
-    return Candidate(model=model.path.name, dice=summary.dice, dice_per_structure=per_structure)
-
-
-def _place(model: ModelFolder) -> tuple[int, str]:
-    configuration = model.path.name.rsplit("__", 1)[-1]
-    return (_ORDER.index(configuration) if configuration in _ORDER else len(_ORDER)), model.path.name

@@ -46,6 +46,14 @@ def location_count(voxels: int) -> int:
 
 def _members(classes: Array, labels: LabelScheme) -> Iterator[tuple[str, Array]]:
     for target in labels.targets:
-        yield target.key, np.isin(classes, target.classes)
+        yield target.key, _is_any(classes, target.classes)
     if labels.ignore_class is not None:
         yield ANNOTATED, classes != labels.ignore_class
+
+
+def _is_any(classes: Array, chosen: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Which voxels are of one of the classes; `np.isin` would take many times the memory of the map."""
+    member: npt.NDArray[np.bool_] = classes == chosen[0]
+    for other in chosen[1:]:
+        member |= classes == other
+    return member

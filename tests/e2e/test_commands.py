@@ -45,15 +45,17 @@ def test_find_best_uses_the_folds_that_all_have_and_predict_its_selection(traine
         ]["Dice"]
         for name in ("default__default__2d", "default__default__3d_fullres")
     }
-    assert {candidate["model"]: candidate["dice"] for candidate in selection["ranking"]} == pytest.approx(dice)
-    assert selection["model"] == max(dice, key=lambda name: dice[name])
+    ranking = {tuple(candidate["models"]): candidate["dice"] for candidate in selection["ranking"]}
+    assert {models[0]: score for models, score in ranking.items() if len(models) == 1} == pytest.approx(dice)
+    assert len(ranking) == 3
+    assert ranking[tuple(selection["models"])] == max(ranking.values())
     done = segforge(f"predict -i {RAW}/imagesTs -o out2", trained)
-    assert f"Using the selection of find-best: {selection['model']}" in done.stdout
+    assert f"Using the selection of find-best: {' and '.join(selection['models'])}" in done.stdout
 
 
 def test_an_explicit_fold_is_binding(trained: Path, segforge) -> None:
     done = segforge("find-best -d 900 -f 1", trained, status=2)
-    assert "default__default__2d has no final checkpoint of fold 1. Trained: 0." in done.stderr
+    assert "default__default__2d has no checkpoint_final.safetensors of fold 1. There is one of 0." in done.stderr
 
 
 def test_a_missing_validation_is_made_from_the_checkpoint(trained: Path, segforge, tmp_path: Path) -> None:
@@ -113,7 +115,11 @@ def test_a_model_folder_predicts_anywhere_and_from_python_alike(trained: Path, s
         ("train 900 3d_fullres 0 --epochs 0", "epochs"),
         ("plan -d 900 --batch-size 1", "at least 2"),
         ("predict -i nowhere -o out -d 900 -c 2d", "nowhere is missing"),
-        ("predict -i raw -o out -d 900 -c 2d -f 7", "no image named like CASE_0000.nii.gz"),
+        ("predict -i raw -o out -d 900 -c 2d -f 7", "has no checkpoint_final.safetensors of fold 7"),
+        ("predict -i raw -o out -d 900 -c 2d", "no image named like CASE_0000.nii.gz"),
+        ("predict -i raw -o out -d 900 -c 2d -chk newest", "newest is no checkpoint; there are final, best, latest"),
+        ("predict -i raw -o out -d 900 -c 2d --part 4/4", "4/4 is no part"),
+        ("predict -i raw -o out -d 900 -c 2d --tile-step 0", "The tile step must be above 0"),
         ("evaluate -r raw -p out", "dataset.json is missing"),
     ],
 )
@@ -152,4 +158,4 @@ def test_a_cascade_that_is_only_planned_is_refused_clearly(trained: Path, segfor
     plans["configurations"]["3d_cascade_fullres"] = plans["configurations"]["3d_fullres"] | {"previous_stage": "3d_lowres"}
     path.write_text(json.dumps(plans))
     done = segforge(TRAIN.format("3d_cascade_fullres", 0), tmp_path / "w", status=2)
-    assert "cannot be trained yet" in done.stderr
+    assert "needs predictions of 3d_lowres, which is not trained yet" in done.stderr

@@ -102,7 +102,7 @@ def test_restart_keeps_the_old_result_aside_where_nothing_uses_it(planned: Path,
     assert folds == ["fold_0", "fold_0.old-1"]
     assert "folds 0." in segforge("find-best -d 900", workspace).stdout
     done = segforge("predict -d 900 -i raw/Dataset900_Phantom/imagesTs -o out", workspace)
-    assert "folds 0.\n" in done.stdout
+    assert "3d_fullres, folds 0" in done.stdout
 
 
 def test_restart_with_settings_that_other_folds_do_not_have_is_refused_and_loses_nothing(
