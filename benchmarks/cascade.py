@@ -62,7 +62,8 @@ def volume(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     along = np.arange(4, SIZE - 4)
     for this_side in (0, 1):
         for _ in range(THREADS):
-            centre = np.array([random.integers(8, SIZE - 8), random.integers(4, 24) if this_side == 0 else random.integers(72, 92)])
+            column = random.integers(4, 24) if this_side == 0 else random.integers(72, 92)
+            centre = random.integers(8, SIZE - 8), column
             wave = np.round(3 * np.sin(along / random.uniform(6, 14) + random.uniform(0, 6))).astype(int)
             for dz in (0, 1):
                 for dx in (0, 1):
@@ -80,7 +81,8 @@ def save(path: Path, array: np.ndarray) -> None:
 def dice(workspace: Path, predictions: str) -> float:
     scores = []
     for path in sorted((workspace / "raw" / NAME / "labelsTs").glob("*.nii.gz")):
-        truth, found = (sitk.GetArrayFromImage(sitk.ReadImage(str(file))) > 0 for file in (path, workspace / predictions / path.name))
+        files = path, workspace / predictions / path.name
+        truth, found = (sitk.GetArrayFromImage(sitk.ReadImage(str(file))) > 0 for file in files)
         scores.append(2 * (truth & found).sum() / (truth.sum() + found.sum()))
     return float(np.mean(scores))
 

@@ -23,7 +23,10 @@ __all__ = [
     "determine_postprocessing",
     "ensemble",
     "evaluate",
+    "export_model",
     "find_best",
+    "import_models",
+    "import_plans",
     "load",
     "plan",
     "plot",
@@ -40,11 +43,12 @@ if TYPE_CHECKING:
     from segforge.api.dataset import split, verify
     from segforge.api.ensembling import ensemble
     from segforge.api.evaluation import cross_validate, evaluate
-    from segforge.api.planning import Work, plan, preprocess
+    from segforge.api.planning import Work, import_plans, plan, preprocess
     from segforge.api.plotting import PictureChoice, plot
     from segforge.api.postprocessing import apply_postprocessing, determine_postprocessing
     from segforge.api.prediction import load, predict
     from segforge.api.selection import find_best
+    from segforge.api.sharing import export_model, import_models
     from segforge.api.training import TrainingMode, TrainingOptions, train
     from segforge.dataset.scenes import Look
     from segforge.errors import SegForgeError
@@ -67,7 +71,10 @@ _PLACES = {
     "determine_postprocessing": "segforge.api.postprocessing",
     "ensemble": "segforge.api.ensembling",
     "evaluate": "segforge.api.evaluation",
+    "export_model": "segforge.api.sharing",
     "find_best": "segforge.api.selection",
+    "import_models": "segforge.api.sharing",
+    "import_plans": "segforge.api.planning",
     "load": "segforge.api.prediction",
     "plan": "segforge.api.planning",
     "plot": "segforge.api.plotting",

@@ -31,6 +31,8 @@ FORBIDDEN_NAMES = {
 }
 FORBIDDEN_METHODS = {"extractall": "may write outside its folder"}
 WRITERS = {"segforge/compute/files.py"}
+NNUNET_CHECKPOINTS = {"segforge/sharing/nnunet_checkpoint.py": {"torch.load", "torch.save"}}
+"""The one module that reads nnU-Net's `.pth`, with `weights_only=True` alone, and writes it."""
 LOGS = {"segforge/compute/progress.py"}
 
 
@@ -64,7 +66,10 @@ def _problems(node: ast.AST, name: str) -> Iterator[str]:
 def _call_problems(node: ast.Call, name: str) -> Iterator[str]:
     called = ast.unparse(node.func)
     keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-    if called in FORBIDDEN_CALLS:
+    if called in NNUNET_CHECKPOINTS.get(name, ()):
+        if called == "torch.load" and keywords.get("weights_only") != "True":
+            yield "torch.load without weights_only=True"
+    elif called in FORBIDDEN_CALLS:
         yield f"{called}: {FORBIDDEN_CALLS[called]}"
     if (method := called.rpartition(".")[2]) in FORBIDDEN_METHODS:
         yield f"{method}: {FORBIDDEN_METHODS[method]}"

@@ -44,3 +44,21 @@ def test_reading_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "segforge").mkdir()
     (tmp_path / "segforge" / "x.py").write_text("open('x')\nopen('x', 'rb')\npath.open()\nnp.load('x', allow_pickle=False)")
     assert list(violations(tmp_path / "segforge")) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("torch.load(x, weights_only=True)", 0),
+        ("torch.save(x, y)", 0),
+        ("torch.load(x)", 1),
+        ("torch.load(x, weights_only=w)", 1),
+    ],
+)
+def test_one_module_may_read_nnunets_checkpoints_without_their_code(tmp_path: Path, code: str, count: int) -> None:
+    path = tmp_path / "segforge" / "sharing" / "nnunet_checkpoint.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(code)
+    assert len(list(violations(tmp_path / "segforge"))) == count
+    path.rename(path.with_name("other.py"))
+    assert list(violations(tmp_path / "segforge"))

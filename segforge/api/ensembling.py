@@ -7,7 +7,7 @@ from segforge.compute.executors import executor_for
 from segforge.dataset.description import FILE_NAME, DatasetDescription, read_description
 from segforge.errors import SegForgeError
 from segforge.experiment.averaged_folders import AverageSettings, average_folders
-from segforge.inference.finished_cases import RECORD, PredictionRecord
+from segforge.inference.finished_cases import PredictionRecord, record_files
 from segforge.inference.probabilities import ProbabilityType
 from segforge.workspace import find_workspace
 
@@ -79,6 +79,6 @@ def _description_path(folder: Path) -> Path | None:
     """The `dataset.json` in a folder of predictions, else that of the model that they were predicted with."""
     if (folder / FILE_NAME).is_file():
         return folder / FILE_NAME
-    records = [PredictionRecord.read(path) for path in sorted(folder.glob(f"{RECORD}*.json"))]
+    records = [PredictionRecord.read(path) for path in record_files(folder)]
     models = [Path(name) / FILE_NAME for record in records for name in record.model.split(" and ")]
     return next((path for path in models if path.is_file()), None)

@@ -25,7 +25,7 @@ from segforge.planning.settings import PlannerSettings
 from segforge.preprocessing.normalization import find_normalization
 from segforge.preprocessing.resampling import find_resampling
 from segforge.preprocessing.run import Preprocessing, preprocess_dataset
-from segforge.sharing.nnunet_plans import plans_to_nnunet
+from segforge.sharing.nnunet_plans import plans_from_nnunet, plans_to_nnunet
 from segforge.workspace import Workspace, checked_name, find_workspace
 
 log = logging.getLogger(__name__)
@@ -170,17 +170,22 @@ def check_plans(path: Path) -> Plans:
     Raises:
         SegForgeError: With the path of the field, what was found, and what is allowed.
     """
+    plans = Plans.parse(read_json(path), str(path))
+    _check_names(plans)
+    if path.stem != plans.name:
+        raise SegForgeError(f"{path} holds the plans {plans.name}; name the file {plans.name}.json.")
+    return plans
+
+
+def _check_names(plans: Plans) -> None:
+    """Refuse networks, normalizations and resamplings that are not installed."""
     from segforge.networks.build import find_network  # torch, which planning itself needs not
 
-    plans = Plans.parse(read_json(path), str(path))
     for configuration in plans.configurations.values():
         for spec in configuration.normalization:
             find_normalization(spec.name)
         find_resampling(configuration.resampling.method)
         find_network(configuration.architecture.network)
-    if path.stem != plans.name:
-        raise SegForgeError(f"{path} holds the plans {plans.name}; name the file {plans.name}.json.")
-    return plans
 
 
 def move_plans(
@@ -232,6 +237,57 @@ def move_plans(
     if preprocess:
         _preprocess(raw, measured, moved, configurations, folder, work, reader)
     return moved
+
+
+def import_plans(
+    path: Path,
+    dataset: int | str,
+    *,
+    name: str | None = None,
+    configurations: Sequence[str] | None = None,
+    preprocess: bool = True,
+    work: Work = Work(),
+    workspace: Path | None = None,
+) -> Plans:
+    """Use plans from a file, nnU-Net's or ours, for a data set.
+
+    Plans that were made for a data set of another name get this one's intensities, as `move_plans` gives them.
+
+    Args:
+        path: The file, nnU-Net's of any release of version 2.
+        dataset: Number or name of the data set.
+        name: Name of the plans here; None takes that in the file.
+        configurations: Configurations to preprocess; None takes 2d, 3d_fullres and 3d_lowres, as far as they are planned.
+        preprocess: Whether to preprocess at all.
+        work: With how many workers and how much memory.
+        workspace: The workspace folder; None finds it.
+
+    Raises:
+        SegForgeError: If the file is damaged, does not fit the data set, or asks for what SegForge does not have.
+    """
+    place, raw = _open(dataset, workspace)
+    folder = place.preprocessed / raw.folder.name
+    content = read_json(path)
+    is_nnunet = isinstance(content, dict) and "plans_name" in content
+    read = plans_from_nnunet(content, raw.description, str(path)) if is_nnunet else Plans.parse(content, str(path))
+    _check_names(read)
+    own_name = checked_name(name or read.name, "plans' name")
+    target = plans_path(folder, own_name)
+    reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
+    measured = _measured(raw, folder, work, reader)
+    plans = moved_plans(read, measured.fingerprint, raw.description, dataset=raw.folder.name, name=own_name)
+    if read.dataset == raw.folder.name:
+        plans = plans.model_copy(update={"intensities": read.intensities})
+    if target.is_file() and Plans.read(target) != plans:
+        raise SegForgeError(f"{target} exists already and is different. Choose another --name, or remove it.")
+    provide_splits(raw.folder, folder, [case.id for case in raw.cases])
+    plans.write(target)
+    origin = f"of nnU-Net's, {path.name}" if is_nnunet else path.name
+    write_text(target.with_suffix(".md"), f"# Plans {own_name} of {plans.dataset}\n\nImported from the plans {origin}.\n")
+    log.info("Plans %s: %s.", target, ", ".join(plans.configurations))
+    if preprocess:
+        _preprocess(raw, measured, plans, configurations, folder, work, reader)
+    return plans
 
 
 def read_planned(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from segforge.inference.loaded_model import LoadedModel, PredictionSettings
 from segforge.inference.predictor import Predictor
 from segforge.inference.probabilities import ProbabilityType
 from segforge.networks.model_folder import BEST, FINAL, LATEST, ModelFolder
+from segforge.sharing.opened import opened_model
 from segforge.training.nnunet_names import PLANS, training_name
 from segforge.workspace import find_workspace
 
@@ -101,7 +102,8 @@ def load(
         SegForgeError: If the folder is no model, or a fold is not trained.
     """
     options = PredictionOptions(mirroring=mirroring, step=step, precision=precision, checkpoint=checkpoint)
-    return _load(choose(Path(model)), _names(folds), options, resolve_device(device))
+    with opened_model(Path(model), checkpoint=checkpoint, folds=_names(folds)) as folder:
+        return _load(choose(folder), _names(folds), options, resolve_device(device))
 
 
 def predict(
@@ -145,15 +147,16 @@ def predict(
         SegForgeError: If no model or several fit, or files are missing.
         CasesFailed: If cases failed; names each. The others are written.
     """
-    if model is None:
+    if model is not None:
+        with opened_model(model, checkpoint=options.checkpoint, folds=_names(folds)) as folder:
+            predictor = _load(choose(folder), _names(folds), options, resolve_device(device))
+    else:
         place = find_workspace(workspace)
         dataset_name = choose_dataset(place.results) if dataset is None else place.dataset_name(str(dataset))
         name = name or (training_name(trainer) if trainer else None)
         plans = PLANS.get(plans, plans) if plans else None
         choice = choose(place.results / dataset_name, configuration=configuration, plans=plans, name=name)
-    else:
-        choice = choose(model)
-    predictor = _load(choice, _names(folds), options, resolve_device(device))
+        predictor = _load(choice, _names(folds), options, resolve_device(device))
     log.info("Predicting with %s.", _described(predictor))
     if options.one_fold:
         log.info("Fast: one fold%s, which costs some accuracy.", "" if options.mirroring else ", no mirroring, fewer tiles")
@@ -161,7 +164,7 @@ def predict(
     return predictor.predict_files(
         inputs,
         output,
-        ending=_output_ending(written.format, inputs, choice.description),
+        ending=_output_ending(written.format, inputs, predictor.description),
         probabilities=written.probabilities,
         previous_stage=options.previous_stage,
         threads=written.threads,
@@ -171,14 +174,27 @@ def predict(
 
 
 def _names(folds: Sequence[int | str] | None) -> list[str] | None:
-    return [str(fold) for fold in folds] if folds else None
+    """The folds in words, each once: one that is typed twice does not count twice in the mean."""
+    return list(dict.fromkeys(map(str, folds))) if folds else None
 
 
 def _load(choice: Choice, folds: list[str] | None, options: PredictionOptions, device: torch.device) -> Predictor:
     if options.checkpoint not in CHECKPOINTS:
         raise SegForgeError(f"There is no checkpoint {options.checkpoint}. Choose from {', '.join(CHECKPOINTS)}.")
+    if folds is None and choice.folds:
+        _refuse_gone(choice.models, choice.folds, CHECKPOINTS[options.checkpoint])
     members = tuple(_load_model(folder, folds or choice.folds, options, device) for folder in choice.models)
     return Predictor(members, choice.postprocessing if options.postprocessing else None)
+
+
+def _refuse_gone(models: Sequence[ModelFolder], folds: Sequence[str], checkpoint: str) -> None:
+    """Say what to do if the selection's folds are no longer all there."""
+    for model in models:
+        if gone := [fold for fold in folds if not (model.fold(fold).path / checkpoint).is_file()]:
+            raise SegForgeError(
+                f"{model.path} has no {checkpoint} of fold {', '.join(gone)}, which the selection of find-best uses. "
+                f"Run segforge find-best -d {model.path.parent.name} again, or choose folds with -f."
+            )
 
 
 def _load_model(
@@ -187,15 +203,15 @@ def _load_model(
     checkpoint = CHECKPOINTS[options.checkpoint]
     chosen = model.folds_to_use(None if folds is None else list(folds), checkpoint)[: 1 if options.one_fold else None]
     before = None if options.previous_stage else previous_model_of(model)
-    # The previous stage's folds are its own: a cascade's fold was trained with the maps of all of them.
-    previous = None if before is None else _load_model(before, None, options, device)
+    # The previous stage's folds and checkpoints are its own: a cascade was trained with the final maps of all of them.
+    previous = None if before is None else _load_model(before, None, replace(options, checkpoint="final"), device)
     return LoadedModel(model, chosen, device, options.settings, checkpoint=checkpoint, previous=previous)
 
 
 def _described(predictor: Predictor) -> str:
     parts = [f"{member.name}, folds {', '.join(member.folds)}" for member in predictor.members]
-    postprocessing = predictor.postprocessing
-    return " and ".join(parts) + (f", {len(postprocessing.steps)} steps of postprocessing" if postprocessing else "")
+    count = len(predictor.postprocessing.steps) if predictor.postprocessing else 0
+    return " and ".join(parts) + (f"; {count} step{'s' * (count > 1)} of postprocessing" if count else "")
 
 
 def _output_ending(output_format: str | None, inputs: Sequence[Path], description: DatasetDescription) -> str | None:

@@ -14,12 +14,11 @@ from segforge.experiment.full_volume import FullVolume, handful
 from segforge.experiment.kept_logits import DEFAULT_LIMIT
 from segforge.experiment.prepared import Prepared
 from segforge.experiment.validation import validate_fold
-from segforge.networks.checkpoint import load_checkpoint
 from segforge.networks.model_folder import BEST, FINAL, ModelFolder
 from segforge.planning.fingerprint import FILE_NAME as FINGERPRINT
 from segforge.planning.plans import Configuration, Plans, plans_path, read_plans
+from segforge.sharing.starting_weights import starting_weights
 from segforge.training.nnunet_names import PLANS, is_nnunet_trainer, settings_of_trainer, training_name
-from segforge.training.pretrained import StartingWeights
 from segforge.training.run import Training, train_fold
 from segforge.training.settings import TrainingSettings
 from segforge.workspace import checked_name
@@ -92,6 +91,7 @@ def train(
     trainer: str = "default",
     options: TrainingOptions = TrainingOptions(),
     pretrained: Path | None = None,
+    adapt_channels: bool = False,
     mode: TrainingMode = TrainingMode(),
     device: str = "auto",
     restart: bool = False,
@@ -107,7 +107,8 @@ def train(
         name: Name of the training, to keep several apart; None takes the trainer's.
         trainer: `default`, a plug-in's, `PACKAGE:CLASS`, or one of nnU-Net's names, which stands for options.
         options: Numbers that differ from the plan's, the trainer's or the method's.
-        pretrained: A checkpoint whose weights to begin with.
+        pretrained: A checkpoint whose weights to begin with, ours or nnU-Net's.
+        adapt_channels: Whether its first layer may be made to fit another number of input channels.
         mode: What to leave out.
         device: `auto`, `cuda`, `cuda:N`, `mps` or `cpu`.
         restart: Whether to move an earlier result aside and begin anew.
@@ -128,7 +129,9 @@ def train(
         chosen = found.configuration(configuration)
         previous = prepared.previous_model(model.path.name, found, configuration) if chosen.previous_stage else None
         settings = _training_settings(trainer, options, chosen, pretrained, previous)
-        start = None if pretrained is None else StartingWeights(str(pretrained), load_checkpoint(pretrained).weights)
+        start = None
+        if pretrained is not None:
+            start = starting_weights(pretrained, chosen.architecture, adapt_channels=adapt_channels)
         training = _training(prepared, model, found, configuration, str(fold), settings, previous)
         train_fold(replace(training, start=start, keeps_checkpoints=mode.keeps_checkpoints), restart=restart)
     return _validate(prepared, model, str(fold), mode)

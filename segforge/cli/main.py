@@ -1,6 +1,7 @@
 """The command `segforge`: finds the verb, runs it, and turns errors into one line and an exit status."""
 
 import importlib
+import keyword
 import logging
 import signal
 import sys
@@ -19,11 +20,17 @@ COMMANDS = {
     "fingerprint": "measure a data set (plan does it by itself)",
     "plan": "take the fingerprint, plan the experiment, preprocess",
     "preprocess": "preprocess the cases for plans that are there (plan does it by itself)",
+    "plot": "draw cases with their labels: raw, preprocessed, predicted",
     "train": "train one fold of one configuration, and validate it",
-    "find-best": "rank what is trained and select the best",
+    "find-best": "rank what is trained, and averages of two, and select the best",
     "predict": "predict a folder of images with the best",
+    "ensemble": "average predictions of several models",
     "evaluate": "compare predictions with labels",
     "postprocess": "find the postprocessing that helps, and apply it",
+    "models": "list the trained models",
+    "show": "show what a model is: its card",
+    "export": "write a model for others: a package, or nnU-Net's folder",
+    "import": "bring in a package, or a model of nnU-Net's",
     "clean": "show and remove what can be made again",
     "demo": "see it all on made-up data, in three minutes",
 }
@@ -82,11 +89,17 @@ def _parser(arguments: Sequence[str]) -> CommandParser:
     for name, summary in COMMANDS.items():
         verb = verbs.add_parser(name, help=summary, description=summary.capitalize() + ".", formatter_class=HelpFormatter)
         if name == typed:
-            module = importlib.import_module(f"segforge.cli.{name.replace('-', '_')}")
+            module = importlib.import_module(f"segforge.cli.{_module(name)}")
             module.add_arguments(verb)
             add_common(verb)
             verb.set_defaults(run=module.run)
     return parser
+
+
+def _module(command: str) -> str:
+    """Name of a command's module; a word that Python keeps for itself gets an underscore."""
+    name = command.replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _show_messages(*, debug: bool) -> None:

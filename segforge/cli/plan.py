@@ -67,6 +67,9 @@ def _add_elsewhere(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--layout", choices=("segforge", "nnunet"), default="segforge", help="segforge or nnunet (default: segforge)"
     )
+    group.add_argument(
+        "--import", dest="imported", type=Path, metavar="FILE", help="use plans from a file, nnU-Net's or ours (default: none)"
+    )
     group.add_argument("--move-from", metavar="DATASET", help="use the plans of another data set, under --name (default: none)")
     group.add_argument("-p", "--plans", default="default", metavar="PLANS", help="their name there (default: default)")
 
@@ -81,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
         return _usage("give data sets with -d, or --check, or --fingerprint with --description")
     if options.move_from:
         return _move(options)
+    if options.imported:
+        return _import(options)
     if options.layout != "segforge" or options.output:
         return _usage("--layout and --output go with --fingerprint and --description")
     if options.show or options.explain:
@@ -175,6 +180,25 @@ def _move(options: argparse.Namespace) -> int:
             workspace=path_or_none(options.workspace),
         )
         print(table(moved))
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    if _settings(options).changes_plans:
+        return _usage("--import takes plans as they are; leave out what would change them")
+    from segforge.api.planning import Work, import_plans
+
+    for dataset in options.dataset:
+        imported = import_plans(
+            options.imported,
+            dataset,
+            name=options.name,
+            configurations=options.c,
+            preprocess=not options.no_preprocess,
+            work=Work(options.np, options.max_memory, options.verify),
+            workspace=path_or_none(options.workspace),
+        )
+        print(table(imported))
     return 0
 
 

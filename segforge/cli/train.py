@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-pretrained_weights",
         type=Path,
         metavar="FILE",
-        help="checkpoint whose weights to begin with (default: random ones)",
+        help="checkpoint, nnU-Net's too, whose weights to begin with (default: random ones)",
+    )
+    parser.add_argument(
+        "--adapt-channels",
+        action="store_true",
+        help="average or repeat its first layer for another number of channels (default: refuse)",
     )
     _add_mode(parser)
     add_device(parser)
@@ -177,6 +182,7 @@ def run(options: argparse.Namespace) -> None:
         trainer=options.trainer,
         options=TrainingOptions(**{field.name: getattr(options, field.name, None) for field in fields(TrainingOptions)}),
         pretrained=options.pretrained,
+        adapt_channels=options.adapt_channels,
         mode=TrainingMode(
             validate_only=options.validate_only,
             validate_best=options.validate_best,

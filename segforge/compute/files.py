@@ -1,15 +1,21 @@
 """The one way in which SegForge writes files: whole, or not at all."""
 
 import hashlib
+import itertools
 import os
+import platform
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segforge.errors import SegForgeError
 
 _PARTIAL = ".partial"
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # several machines may write into one folder
+_COUNT = itertools.count()  # and several threads
+_ABANDONED = 24 * 3600  # seconds after which another machine's temporary file is one that nobody writes any more
 
 
 @contextmanager
@@ -28,7 +34,7 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     Raises:
         SegForgeError: If the system refuses to write; nothing is left behind and an older file stays as it was.
     """
-    temporary = path.with_name(f".{os.getpid()}{_PARTIAL}.{path.name}")
+    temporary = path.with_name(f".{_HOST}-{os.getpid()}-{next(_COUNT)}{_PARTIAL}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -53,6 +59,28 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
 def write_text(path: Path, content: str, *, durable: bool = False) -> None:
     """Write a whole UTF-8 text file; see `whole_file`."""
     write_bytes(path, content.encode(), durable=durable)
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a whole file that comes in pieces; see `whole_file`."""
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+def append_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Add pieces to a file that is known to be unfinished, such as a download; its folder is made if it is missing.
+
+    Raises:
+        SegForgeError: If the system refuses to write; what was written before stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            for chunk in chunks:
+                file.write(chunk)
+    except OSError as error:
+        raise _refusal(path, error) from error
 
 
 def make_folder(path: Path) -> None:
@@ -84,9 +112,14 @@ def append_line(path: Path, line: str) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that processes which are gone left in `folder`."""
     for leftover in folder.glob(f".*{_PARTIAL}.*"):
-        owner = leftover.name[1:].split(_PARTIAL)[0]
-        if not (owner.isdigit() and _is_alive(int(owner))):
-            leftover.unlink(missing_ok=True)
+        host, _, owner = leftover.name[1:].split(_PARTIAL)[0].partition("-")
+        process = owner.partition("-")[0]
+        if not process.isdigit():
+            continue
+        with suppress(OSError):  # it may be gone by now
+            abandoned = time.time() - leftover.stat().st_mtime > _ABANDONED
+            if abandoned if host != _HOST else not is_alive(int(process)):
+                leftover.unlink()
 
 
 def file_hash(path: Path) -> str:
@@ -119,7 +152,8 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process of that number on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

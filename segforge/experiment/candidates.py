@@ -55,7 +55,7 @@ def parts_of(model: ModelFolder) -> tuple[str, str, str]:
     return name, plans, configuration
 
 
-def training_command(model: ModelFolder, fold: str) -> str:
+def training_command(model: ModelFolder, fold: int | str) -> str:
     """How to train a fold of a model."""
     name, plans, configuration = parts_of(model)
     options = (f" -p {plans}" if plans != "default" else "") + (f" --name {name}" if name != "default" else "")

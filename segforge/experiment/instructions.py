@@ -57,8 +57,8 @@ def inference_information(selection: Selection, results: Path, *, ensembles: boo
 
 def _steps(selection: Selection) -> list[str]:
     alone, processed = len(selection.models) == 1, bool(selection.postprocessing.steps)
-    average = "AVERAGE" if processed else "OUTPUT"
-    outputs = [average] if alone else [f"MODEL_{number}" for number in range(1, len(selection.models) + 1)]
+    raw = ("PREDICTED" if alone else "AVERAGE") if processed else "OUTPUT"
+    outputs = [raw] if alone else [f"MODEL_{number}" for number in range(1, len(selection.models) + 1)]
     dataset, folds = shlex.quote(selection.dataset), " ".join(selection.folds)
     commands = []
     for model, output in zip(selection.models, outputs, strict=True):
@@ -66,10 +66,10 @@ def _steps(selection: Selection) -> list[str]:
         which = f"-d {dataset} -c {configuration} -p {plans} --name {name} -f {folds}"
         commands.append(f"segforge predict -i INPUT -o {output} {which}" + ("" if alone else " --save-probabilities"))
     if not alone:
-        commands.append(f"segforge ensemble -i {' '.join(outputs)} -o {average} -d {dataset}")
+        commands.append(f"segforge ensemble -i {' '.join(outputs)} -o {raw} -d {dataset}")
     if processed:
         steps = shlex.quote(f"results/{selection.dataset}/{POSTPROCESSING}")
-        commands.append(f"segforge postprocess apply -i {average} -o OUTPUT --steps {steps}")
+        commands.append(f"segforge postprocess apply -i {raw} -o OUTPUT --steps {steps}")
     return commands
 
 

@@ -13,6 +13,7 @@ import torch
 from segforge.compute.executors import Resources, Task, inline, run_all
 from segforge.dataset.splits import Splits
 from segforge.errors import CasesFailed, SegForgeError
+from segforge.experiment.candidates import training_command
 from segforge.experiment.held_out import HeldOut
 from segforge.experiment.kept_logits import DEFAULT_LIMIT
 from segforge.experiment.recorded_arrays import RecordedArrays
@@ -44,7 +45,7 @@ def find_previous_model(results: Path, stage: str, *, name: str, plans: str) -> 
     if not begun:
         raise SegForgeError(
             f"The cascade needs predictions of {stage}, which is not trained yet. Train all its folds first: "
-            f"{_command(models[-1], 0)}, and so on."
+            f"{training_command(models[-1], 0)}, and so on."
         )
     return begun[0]
 
@@ -124,9 +125,10 @@ class PreviousStage:
         needed: list[int | str] = sorted(folds)
         if any(all(case not in fold.val for fold in splits) for case in missing):
             needed.append("all")
+        commands = "; ".join(training_command(self.model, fold) for fold in needed)
         return (
             f"{self.configuration} needs the predictions of {self.model.path.name} for every case; {len(missing)} are in the "
-            f"validation of no trained fold. Train what is missing: {'; '.join(_command(self.model, fold) for fold in needed)}"
+            f"validation of no trained fold. Train what is missing: {commands}"
         )
 
     def _map(self, case: str, logits: Array, shape: Shape) -> Array:
@@ -145,10 +147,3 @@ class PreviousStage:
 def _spacing(spacing: tuple[float, ...], properties: CaseProperties) -> tuple[float, ...]:
     """Of the network's grid; slices keep the distance that the case has."""
     return spacing if len(spacing) == 3 else (properties.spacing[0], *spacing)
-
-
-def _command(model: ModelFolder, fold: int | str) -> str:
-    """How to train a fold of a model."""
-    name, plans, configuration = model.path.name.split("__")
-    options = (f" -p {plans}" if plans != "default" else "") + (f" --name {name}" if name != "default" else "")
-    return f"segforge train {model.path.parent.name} {configuration} {fold}{options}"

@@ -32,6 +32,12 @@ def read(path: Path) -> Image:
     return _read(path, path.read_bytes(), palette_indices=False)
 
 
+def read_grid(path: Path) -> Geometry:
+    """The grid of a plane, from its header alone."""
+    with path.open("rb") as file, Picture.open(file) as picture:
+        return Geometry(shape=(1, picture.height, picture.width), spacing=SPACING, is_2d=True)
+
+
 def read_labels(path: Path) -> Image:
     """Read a label map; one with a palette has the indices as its values, not the colours.
 

@@ -34,15 +34,14 @@ def read(path: Path) -> Image:
     with tifffile.TiffFile(path) as file:
         if len(file.series) != 1:
             raise SegForgeError(f"{path} holds {len(file.series)} images of different shapes. Save each as a file of its own.")
-        voxels = _voxels(file, path)
-        axes, tagged = str(file.series[0].axes), _tagged_spacing(file)
-    described = _described_spacing(path)
-    # tifffile writes three or four slices as colour planes if it is not told that they are none
-    array = _channels_first(voxels, "ZYX" if described and axes == "SYX" else axes, path)
-    is_2d = array.shape[1] == 1 and described is None
-    z, y, x = array.shape[1:]
-    spacing = SPACING if is_2d else described or tagged or (1.0, 1.0, 1.0)
-    return Image(array, checked(Geometry((z, y, x), spacing, is_2d=is_2d), path))
+        return _placed(_voxels(file, path), file, path)
+
+
+def read_grid(path: Path) -> Geometry:
+    """The grid of a file, from its tags alone."""
+    with tifffile.TiffFile(path) as file:
+        (series,) = file.series
+        return _placed(np.broadcast_to(np.zeros((), np.uint8), series.shape), file, path).geometry
 
 
 def write(path: Path, array: Array, geometry: Geometry, *, case: str | None = None) -> None:
@@ -122,6 +121,17 @@ def _by_itk(path: Path, series: Any) -> Array:
             f"{path} is compressed in a way that SegForge cannot read. Save it with Deflate or without compression."
         )
     return array
+
+
+def _placed(voxels: Array, file: Any, path: Path) -> Image:
+    """Voxels as the file's series has them, with their axes in order and their size."""
+    axes, tagged, described = str(file.series[0].axes), _tagged_spacing(file), _described_spacing(path)
+    # tifffile writes three or four slices as colour planes if it is not told that they are none
+    array = _channels_first(voxels, "ZYX" if described and axes == "SYX" else axes, path)
+    is_2d = array.shape[1] == 1 and described is None
+    z, y, x = array.shape[1:]
+    spacing = SPACING if is_2d else described or tagged or (1.0, 1.0, 1.0)
+    return Image(array, checked(Geometry((z, y, x), spacing, is_2d=is_2d), path))
 
 
 def _channels_first(voxels: Array, axes: str, path: Path) -> Array:

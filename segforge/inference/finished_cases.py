@@ -1,6 +1,7 @@
 """Which cases of a folder are finished: `prediction.json` beside the results lets the same command go on where it stopped."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 RECORD = "prediction"
 """Beginning of the record's name."""
+
+_RECORD_FILE = re.compile(rf"{RECORD}(_part_\d+_of_\d+)?\.json")
 
 
 class PredictedCase(Document):
@@ -53,6 +56,11 @@ class PredictionRecord(Document):
     failures: dict[str, str] = Field(default_factory=dict)
 
 
+def record_files(folder: Path) -> list[Path]:
+    """The records of a folder: its own, and those of the machines that did a part each."""
+    return sorted(path for path in folder.glob(f"{RECORD}*.json") if _RECORD_FILE.fullmatch(path.name))
+
+
 class FinishedCases:
     """The finished cases of a folder, on disk: what an earlier run made from the same is not made again.
 
@@ -81,7 +89,7 @@ class FinishedCases:
         self._record = PredictionRecord(model=model, made_from=dict(made_from), versions=versions)
         self._lock = Lock()
         self._failures: dict[str, str] = {}
-        others = sorted(path for path in folder.glob(f"{RECORD}*.json") if path != self._path)
+        others = [path for path in record_files(folder) if path != self._path]
         self._elsewhere = {case: done for path in others for case, done in self._kept(path).items()}
         self._cases = self._kept(self._path)
 
@@ -90,7 +98,10 @@ class FinishedCases:
         done = self._cases.get(case) or self._elsewhere.get(case)
         if done is None or not output.is_file():
             return False
-        return file_hash(output) == done.output and tuple(map(file_hash, inputs)) == done.inputs
+        try:
+            return file_hash(output) == done.output and tuple(map(file_hash, inputs)) == done.inputs
+        except SegForgeError:  # a file that cannot be read is its case's failure, not that of all
+            return False
 
     def add(self, case: str, inputs: Sequence[Path], output: Path, seconds: Mapping[str, float] | None = None) -> None:
         """Write down that a case is finished, and how long each stage took."""
@@ -101,8 +112,9 @@ class FinishedCases:
             self._write()
 
     def fail(self, case: str, reason: str) -> None:
-        """Write down that a case failed, and why."""
+        """Write down that a case failed, and why; what an earlier run made of it no longer counts."""
         with self._lock:
+            self._cases.pop(case, None)
             self._failures[case] = reason
             self._write()
 

@@ -46,6 +46,8 @@ class Forecast:
 
     def __str__(self) -> str:
         unknown = self.cases - len(self.tiles)
+        if not self.tiles:
+            return f"{unknown} cases of unknown size, {self.passes} passes through networks for each tile."
         further = f" and {unknown} of unknown size" if unknown else ""
         return (
             f"{len(self.tiles)} cases{further}: {sum(self.tiles.values())} tiles, {self.passes} passes through networks each; "

@@ -1,6 +1,7 @@
 """A trained model in memory: from an image to logits on its own grid, the previous stage of a cascade included."""
 
 import copy
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -67,6 +68,7 @@ class LoadedModel:
         name: Name of the model's folder.
         folds: The folds.
         weights: Hashes of the checkpoints, one per fold.
+        plan: Hash of its plans and the description of its data set.
         networks: One per fold, in that order.
         description: The description of the data set that it was trained on.
         plans: Its plans.
@@ -110,6 +112,7 @@ class LoadedModel:
         self._preprocess = Preprocessor(self.plans, self.configuration, self.labels, self._placed)
         paths = [model.fold(fold).path / checkpoint for fold in folds]
         self.weights = tuple(file_hash(path) for path in paths)
+        self.plan = hashlib.sha256((self.plans.to_json() + self.description.to_json()).encode()).hexdigest()
         checkpoints = [load_checkpoint(path) for path in paths]
         self.networks = [
             build_for_inference(loaded.facts.architecture, loaded.weights, str(path)).to(device)
@@ -124,6 +127,7 @@ class LoadedModel:
         """What decides its results: hashes of all weights, and the settings."""
         settings = self._settings
         own = {f"{self.name} fold {fold}": weights for fold, weights in zip(self.folds, self.weights, strict=True)}
+        own[f"{self.name} plans"] = self.plan
         numbers = {"mirroring": str(settings.mirroring), "step": str(settings.step), "precision": settings.precision}
         return (self.previous.made_from if self.previous else {}) | own | numbers
 

@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segforge.compute.files import write_bytes
 from segforge.compute.progress import progress_bar
-from segforge.dataset.cases import Case, Listing, image_files, read_case_image
+from segforge.dataset.cases import IMAGES, Case, Listing, image_files, read_case_image
+from segforge.dataset.description import FILE_NAME, DatasetDescription
 from segforge.dataset.labels import BACKGROUND
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.images.dicom_segmentation import ENDING as SEGMENTATION_ENDING
@@ -84,6 +86,7 @@ def predict_folder(predictor: "Predictor", listing: Listing, finished: FinishedC
     Raises:
         CasesFailed: If cases failed; names each with its reason. The others are written.
     """
+    _write_description(predictor.description, settings.output)
     job = _Job(predictor, finished, settings)
     failures = _incomplete(listing)
     for name, reason in failures.items():
@@ -96,10 +99,28 @@ def predict_folder(predictor: "Predictor", listing: Listing, finished: FinishedC
         log.info("%s", forecast)
         failures |= job.run(due, forecast)
     if failures:
-        reasons = "\n".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
+        reasons = "\n".join(f"{name}: {reason}{job.older_result(name)}" for name, reason in sorted(failures.items()))
         count = len(listing.cases) + len(listing.missing) + len(listing.doubled)
         raise CasesFailed(f"{len(failures)} of {count} cases failed, the others are in {settings.output}:\n{reasons}")
     return len(due)
+
+
+def _write_description(description: DatasetDescription, folder: Path) -> None:
+    """Say beside the label maps what their values mean, as nnU-Net does; a data set's own folder keeps what it says."""
+    path, content = folder / FILE_NAME, description.to_json().encode()
+    if (folder / IMAGES).is_dir() or _holds(path, content):
+        return
+    try:
+        write_bytes(path, content)
+    except SegForgeError:
+        if not _holds(path, content):  # other machines, each with its part of the cases, may be writing the same
+            raise
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    with suppress(OSError):
+        return path.read_bytes() == content
+    return False
 
 
 def _incomplete(listing: Listing) -> dict[str, str]:
@@ -124,20 +145,26 @@ class _Job:
             return False
         return self._finished.has(case.id, self._inputs(case), self._path(case))
 
+    def older_result(self, case: str) -> str:
+        """For a case that failed, a word about the label map that an earlier run left."""
+        path = self._settings.output / f"{case}{self._settings.ending}"
+        return f" ({path.name} there is of an earlier run)" if path.is_file() else ""
+
     def run(self, cases: Sequence[Case], forecast: Forecast) -> dict[str, str]:
         """Take the cases through the stages; returns the reason for each that failed."""
+        largest = max(forecast.memory_of.values(), default=1)  # what a case of unknown size is taken for
         with progress_bar(sum(forecast.tiles.values()), "tiles") as advance:
             work = [
                 Work(
                     case.id,
-                    forecast.memory_of.get(case.id, 0),
+                    forecast.memory_of.get(case.id, largest),
                     lambda case=case: self._prepare(case),  # type: ignore[misc]
                     lambda way: self._predict(way, advance),
                     lambda way, case=case: self._finish(case, way),  # type: ignore[misc]
                 )
                 for case in cases
             ]
-            budget = min(self._settings.budget, 2 * max(forecast.memory_of.values(), default=0))
+            budget = min(self._settings.budget, 2 * largest)
             return run_pipeline(work, threads=self._settings.threads, budget=budget, finished=self._note)
 
     def _prepare(self, case: Case) -> _OnItsWay:

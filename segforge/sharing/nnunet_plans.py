@@ -54,6 +54,9 @@ _READERS = {
 }
 """Of nnU-Net's readers, the first that opens files with that ending."""
 
+_REORIENTING = ("SimpleITKIOWithReorient", "NibabelIOWithReorient")
+"""Those that turn the axes towards right, anterior and superior."""
+
 
 def plans_to_nnunet(plans: Plans, description: DatasetDescription, *, reader: str | None = None) -> dict[str, Any]:
     """The content of a plans file that nnU-Net 2.8.1 plans, trains and predicts with.
@@ -103,7 +106,7 @@ def plans_from_nnunet(content: Any, description: DatasetDescription, source: str
             path of the field, its value, and what is supported.
     """
     layout = read_layout(content, source)
-    _warn_of_reader(layout.image_reader_writer, source)
+    _warn_of_reader(layout.image_reader_writer, description, source)
     planner = _PLANNERS.get(layout.experiment_planner_used, layout.experiment_planner_used)
     configurations = {
         name: _read_configuration(configuration, description, f"{source}: configurations.{name}")
@@ -123,6 +126,12 @@ def plans_from_nnunet(content: Any, description: DatasetDescription, source: str
         },
         source,
     )
+
+
+def with_reader(description: DatasetDescription, content: Any) -> DatasetDescription:
+    """The description with the reader that nnU-Net's plans name, if that one turns images."""
+    reader = content.get("image_reader_writer") if isinstance(content, dict) else None
+    return description.model_copy(update={"reader": reader}) if reader in _REORIENTING else description
 
 
 def _reader(description: DatasetDescription, *, volumes: bool) -> str:
@@ -298,8 +307,8 @@ def _read_intensities(layout: NnunetPlans, description: DatasetDescription, sour
     return intensities
 
 
-def _warn_of_reader(reader: str, source: str) -> None:
-    if reader not in _READERS.values():
+def _warn_of_reader(reader: str, description: DatasetDescription, source: str) -> None:
+    if reader not in _READERS.values() and not (reader in _REORIENTING and description.is_canonical):
         log.warning(
             "%s: image_reader_writer is %s; SegForge reads the axes as they are stored. If that reader turns images (RAS), "
             "turn yours the same way first.",

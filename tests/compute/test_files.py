@@ -1,11 +1,12 @@
 import errno
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from segforge.compute.files import move_aside, remove_leftovers, whole_file, write_text
+from segforge.compute.files import append_chunks, move_aside, remove_leftovers, whole_file, write_chunks, write_text
 from segforge.errors import SegForgeError
 
 
@@ -36,15 +37,27 @@ def test_the_new_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a.npy") as temporary:
+        temporary.touch()
+        name = temporary.name
     child = subprocess.Popen(["true"])
     child.wait()
-    dead = tmp_path / f".{child.pid}.partial.a.npy"
-    alive = tmp_path / f".{os.getpid()}.partial.b.npy"
+    alive = tmp_path / name
+    dead = tmp_path / name.replace(f"-{os.getpid()}-", f"-{child.pid}-")
+    elsewhere, abandoned = (tmp_path / f".{host}-{child.pid}-0.partial.c.npy" for host in ("00000000", "11111111"))
     mine = tmp_path / "c.npy"
-    for path in (dead, alive, mine):
+    for path in (dead, alive, elsewhere, abandoned, mine):
         path.touch()
+    os.utime(abandoned, (0, 0))
     remove_leftovers(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([alive, mine])
+    assert sorted(tmp_path.glob("*c.npy")) + sorted(tmp_path.glob(".*a.npy")) == [*sorted([elsewhere, mine]), alive]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a") as first, whole_file(tmp_path / "a") as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert (tmp_path / "a").read_text() == "first"
 
 
 def test_moving_aside_never_overwrites(tmp_path: Path) -> None:
@@ -54,3 +67,22 @@ def test_moving_aside_never_overwrites(tmp_path: Path) -> None:
         move_aside(tmp_path / "fold_0")
     assert (tmp_path / "fold_0.old-1" / "x").read_text() == "first"
     assert (tmp_path / "fold_0.old-2" / "x").read_text() == "second"
+
+
+def test_pieces_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"new"
+        raise SegForgeError("it broke off")
+
+    write_chunks(tmp_path / "a", [b"1", b"23"])
+    with pytest.raises(SegForgeError, match="it broke off"):
+        write_chunks(tmp_path / "a", broken())
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"123")]
+
+
+def test_pieces_are_added_to_what_is_there(tmp_path: Path) -> None:
+    append_chunks(tmp_path / "folder/a", [b"1", b"2"])
+    append_chunks(tmp_path / "folder/a", [b"3"])
+    assert (tmp_path / "folder/a").read_bytes() == b"123"
+    with pytest.raises(SegForgeError, match="could not be written"):
+        append_chunks(tmp_path / "folder/a/b", [b"3"])

@@ -201,3 +201,25 @@ def test_several_data_sets_are_planned_one_after_the_other(workspace: Path, segf
     write_phantom(workspace / "raw/Dataset901_Other", training=3, testing=0, seed=5)
     segforge("plan -d 900 901 --features 2 --no-preprocess", workspace)
     assert (workspace / "preprocessed/Dataset901_Other/plans/default.json").is_file()
+
+
+def test_nnunets_plans_are_imported_and_trained(workspace: Path, segforge) -> None:
+    facts = f"--fingerprint {FOLDER}/dataset_fingerprint.json --description raw/Dataset900_Phantom/dataset.json"
+    segforge(f"plan {facts} --features 2 --batch-size 2 --layout nnunet --output theirs.json", workspace)
+    segforge("plan -d 900 --import theirs.json --name theirs -c 3d_fullres", workspace)
+    ours = json.loads((workspace / FOLDER / "plans/default.json").read_text())
+    imported = json.loads((workspace / FOLDER / "plans/theirs.json").read_text())
+    assert imported["intensities"] == ours["intensities"]
+    assert imported["configurations"]["3d_fullres"]["batch_size"] == 2
+    assert "Imported from the plans of nnU-Net's, theirs.json" in (workspace / FOLDER / "plans/theirs.md").read_text()
+    segforge("train 900 3d_fullres 0 -p theirs --epochs 1 --iterations 1 --validation-iterations 1", workspace)
+    segforge("plan -d 900 --import theirs.json --name theirs -c 3d_fullres", workspace)
+
+
+def test_plans_that_name_something_else_are_not_imported(workspace: Path, segforge) -> None:
+    plans = json.loads((workspace / FOLDER / "plans/default.json").read_text())
+    plans["configurations"]["3d_fullres"]["architecture"]["network"] = "subprocess:Popen"
+    (workspace / "evil.json").write_text(json.dumps(plans))
+    done = segforge("plan -d 900 --import evil.json --name evil", workspace, status=2)
+    assert "subprocess:Popen is not among the networks" in done.stderr
+    assert not (workspace / FOLDER / "plans/evil.json").exists()

@@ -223,6 +223,10 @@ def test_instructions_are_commands_for_the_winner() -> None:
     alone = instructions(selection("x__default__2d"))
     assert "segforge predict -i INPUT -o OUTPUT -d Dataset004_X -c 2d -p default --name x -f 0 1\n" in alone
     assert "ensemble" not in alone and "postprocess apply" not in alone
+    processed = instructions(selection("x__default__2d", postprocessing=steps, postprocessed_dice=0.6))
+    assert "AVERAGE" not in processed  # of one model there is none
+    assert "segforge predict -i INPUT -o PREDICTED -d Dataset004_X" in processed
+    assert "segforge postprocess apply -i PREDICTED -o OUTPUT" in processed
 
 
 def test_nnunets_users_find_the_winner_under_the_keys_that_they_know() -> None:

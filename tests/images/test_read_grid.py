@@ -22,13 +22,22 @@ def test_the_header_tells_the_grid(ending: str, canonical: bool, tmp_path: Path)
     assert grid == read_image(path, canonical=canonical).geometry
 
 
-def test_formats_whose_header_is_not_read_alone_give_none(tmp_path: Path) -> None:
-    write_volume(tmp_path / "a.tif", np.ones(SHAPE, np.int16), Geometry(SHAPE, (3.0, 2.0, 1.0)))
-    assert read_grid(tmp_path / "a.tif") is None
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "stack.tif"])
+def test_planes_and_stacks(name: str, tmp_path: Path) -> None:
+    is_2d = name != "stack.tif"
+    shape = (1, 4, 5) if is_2d else SHAPE
+    write_volume(tmp_path / name, np.ones(shape, np.uint8), Geometry(shape, (3.0, 2.0, 1.0), is_2d=is_2d))
+    grid = read_grid(tmp_path / name)
+    assert grid is not None
+    assert grid == read_image(tmp_path / name).geometry
+
+
+def test_a_folder_of_slices_gives_none(tmp_path: Path) -> None:
+    assert read_grid(tmp_path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no header", bytes(400)])
-@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif"])
 def test_a_damaged_header_gives_none(content: bytes, ending: str, tmp_path: Path) -> None:
     (tmp_path / f"a{ending}").write_bytes(content)
     assert read_grid(tmp_path / f"a{ending}") is None

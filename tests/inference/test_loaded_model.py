@@ -1,6 +1,7 @@
 """What happens to a case between image and logits: devices that run out, several threads, doubts about an image."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from models import model_folder
 from segforge import load
 from segforge.errors import SegForgeError
 from segforge.images.image import Geometry, Image
-from segforge.inference.forecast import forecast_cases
+from segforge.inference.forecast import Forecast, forecast_cases
 from segforge.inference.plausibility import doubts
 from segforge.inference.predictor import Predictor
 from segforge.inference.sliding_window import SlidingWindow
@@ -151,3 +152,10 @@ def test_the_forecast_counts_tiles_as_they_will_be(tmp_path: Path) -> None:
     text = str(forecast)
     assert text.startswith("2 cases: 200 tiles, 8 passes through networks each; about ")
     assert "on cpu" in text
+
+
+def test_cases_of_unknown_size_are_not_said_to_take_no_time() -> None:
+    forecast = Forecast(tiles={}, memory_of={}, passes=8, seconds=0.0, memory=10**9, cases=2, device="cpu")
+    assert str(forecast) == "2 cases of unknown size, 8 passes through networks for each tile."
+    some = replace(forecast, tiles={"a": 3}, memory_of={"a": 1})
+    assert str(some).startswith("1 cases and 1 of unknown size: 3 tiles, 8 passes")

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from pathlib import Path
 
 import nibabel
@@ -11,12 +12,18 @@ import pytest
 import torch
 from models import model_folder, write_image
 
-from segforge import SegForgeError, load, predict
+from segforge import SegForgeError, ensemble, load, predict
 from segforge.api.prediction import OutputOptions, PredictionOptions
+from segforge.dataset.description import read_description
 from segforge.errors import CasesFailed
+from segforge.evaluation.evaluate import label_files
+from segforge.experiment.selection import Candidate, Selection
 from segforge.images.files import read_image, read_labels, write_volume
 from segforge.images.image import Geometry
 from segforge.images.tiff import write as write_tiff
+from segforge.inference import predict_folder
+from segforge.inference.finished_cases import FinishedCases
+from segforge.inference.postprocessing import KeepLargestComponent, Postprocessing
 from segforge.inference.probabilities import read_facts
 
 
@@ -148,6 +155,17 @@ def test_what_is_done_is_not_done_again_unless_it_changed(images: Path, model: P
         run(images, out, model, options=PredictionOptions(mirroring=False))
 
 
+def test_a_result_of_an_earlier_image_is_named_when_the_new_one_fails(images: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(images, out, model)
+    (images / "case_1_0000.nii.gz").write_bytes(b"broken")
+    with pytest.raises(CasesFailed, match=r"case_1: .*\(case_1\.nii\.gz there is of an earlier run\)"):
+        run(images, out, model)
+    record = json.loads((out / "prediction.json").read_text())
+    assert set(record["cases"]) == {"case_0", "case_2"}
+    assert set(record["failures"]) == {"case_1"}
+
+
 def test_parts_fill_one_folder_together(images: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(images, out, model, written=OutputOptions(part=(0, 2))) == 2
@@ -215,6 +233,122 @@ def test_best_checkpoints_are_used_where_asked_for(images: Path, model: Path, tm
     run(images, tmp_path / "best", model, options=PredictionOptions(checkpoint="best"))
     run(images, tmp_path / "final", model, folds=[0])
     assert (stored(tmp_path / "best" / "case_0.nii.gz") != stored(tmp_path / "final" / "case_0.nii.gz")).any()
+
+
+def test_the_labels_are_described_beside_the_label_maps(images: Path, model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out" / "dataset.json"
+    assert run(images, tmp_path / "out", model) == 3
+    assert read_description(path).label_scheme == read_description(model / "dataset.json").label_scheme
+    assert sorted(label_files(tmp_path / "out")) == ["case_0", "case_1", "case_2"]
+    before = path.stat().st_ino
+    assert run(images, tmp_path / "out", model) == 0
+    assert path.stat().st_ino == before  # it stays if nothing has changed
+    path.write_text("{")
+    assert run(images, tmp_path / "out", model) == 0
+    assert read_description(path).labels
+
+
+def test_a_data_sets_own_description_stays_as_it_is(images: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "dataset.json").write_text("mine")
+    run(images, tmp_path, model)
+    assert (tmp_path / "dataset.json").read_text() == "mine"
+
+
+def test_machines_that_describe_one_folder_at_once_do_not_fail(images: Path, model: Path, tmp_path: Path, monkeypatch) -> None:
+    def taken(path: Path, content: bytes) -> None:
+        path.write_bytes(content)  # another machine's
+        raise SegForgeError("could not be written")
+
+    monkeypatch.setattr(predict_folder, "write_bytes", taken)
+    assert run(images, tmp_path / "out", model) == 3
+
+
+def test_predictions_are_averaged_without_a_word_about_their_labels(images: Path, model: Path, tmp_path: Path) -> None:
+    other = model_folder(tmp_path / "results" / "other__test__3d_fullres", seed=7).path
+    written = OutputOptions(probabilities="float16")
+    run(images, tmp_path / "a", model, written=written)
+    run(images, tmp_path / "b", other, written=written)
+    assert ensemble([tmp_path / "a", tmp_path / "b"], tmp_path / "ab", workers=0) == 3
+
+
+def test_a_case_may_be_named_like_the_record(model: Path, tmp_path: Path, caplog) -> None:
+    write_image(tmp_path / "in" / "prediction_7_0000.nii.gz", seed=1)
+    written = OutputOptions(probabilities="float16")
+    assert run(tmp_path / "in", tmp_path / "out", model, written=written) == 1
+    assert run(tmp_path / "in", tmp_path / "out", model, written=written) == 0
+    assert "predicted again" not in caplog.text
+    (tmp_path / "out" / "dataset.json").unlink()
+    with pytest.raises(SegForgeError, match="says what the labels mean"):
+        ensemble([tmp_path / "out", tmp_path / "in"], tmp_path / "averaged", workers=0)
+
+
+def test_a_finished_case_whose_image_can_no_longer_be_read_is_not_finished(tmp_path: Path) -> None:
+    image, result = tmp_path / "image", tmp_path / "result"
+    image.write_text("x")
+    result.write_text("y")
+    finished = FinishedCases(tmp_path, "model", {"weights": "1"})
+    finished.add("a", [image], result)
+    assert finished.has("a", [image], result)
+    image.unlink()
+    assert not finished.has("a", [image], result)  # its own failure when it is read, not that of all cases
+
+
+def test_a_fold_that_is_named_twice_counts_once(images: Path, model: Path, tmp_path: Path) -> None:
+    run(images, tmp_path / "once", model, folds=[0, 1])
+    run(images, tmp_path / "twice", model, folds=[0, 1, 0])
+    made_from = [json.loads((tmp_path / name / "prediction.json").read_text())["made_from"] for name in ("once", "twice")]
+    assert made_from[0] == made_from[1]
+    np.testing.assert_array_equal(stored(tmp_path / "once" / "case_0.nii.gz"), stored(tmp_path / "twice" / "case_0.nii.gz"))
+    assert len(load(model, folds=[0, 1, 0], device="cpu").networks) == 2
+
+
+def test_a_selection_is_named_with_its_folds_and_says_when_one_is_gone(
+    images: Path, model: Path, tmp_path: Path, caplog
+) -> None:
+    caplog.set_level(logging.INFO, "segforge")
+    step = KeepLargestComponent(structure="a", values=(1,))
+    candidate = Candidate(models=(model.name,), dice=0.5, dice_per_structure={})
+    for steps, said in (((), "folds 0, 1."), ((step,), "folds 0, 1; 1 step of"), ((step, step), "folds 0, 1; 2 steps of")):
+        caplog.clear()
+        Selection(
+            dataset="Dataset004_X",
+            folds=("0", "1"),
+            models=(model.name,),
+            postprocessing=Postprocessing(steps=steps),
+            ranking=(candidate,),
+        ).write(model.parent / "selection.json")
+        run(images, tmp_path / f"out_{len(steps)}", model.parent)
+        assert f"Predicting with {model.name}, {said}" in caplog.text
+    (model / "fold_1" / "checkpoint_final.safetensors").unlink()
+    with pytest.raises(SegForgeError, match=r"of fold 1, which the selection .* Run segforge find-best -d results again, or"):
+        run(images, tmp_path / "gone", model.parent)
+    assert run(images, tmp_path / "first", model.parent, folds=[0]) == 3
+
+
+def test_of_cases_of_unknown_size_no_more_than_two_are_on_their_way(tmp_path: Path, monkeypatch) -> None:
+    """A stack of TIFF says in no header how large it is; the writer here is far slower than the network."""
+    model = model_folder(tmp_path / "results" / "default__test__3d_fullres", description={"file_ending": ".tif"}).path
+    array = np.random.default_rng(0).random((6, 10, 11)).astype(np.float32)
+    for number in range(5):
+        write_tiff(tmp_path / "in" / f"case_{number}_0000.tif", array, Geometry((6, 10, 11), (1.0, 1.0, 1.0)))
+    on_their_way, most = set[str](), list[int]()
+    prepare, finish = predict_folder._Job._prepare, predict_folder._Job._finish
+
+    def begin(job, case):
+        on_their_way.add(case.id)
+        most.append(len(on_their_way))
+        return prepare(job, case)
+
+    def end(job, case, way):
+        time.sleep(0.2)
+        finish(job, case, way)
+        on_their_way.remove(case.id)
+
+    monkeypatch.setattr(predict_folder._Job, "_prepare", begin)
+    monkeypatch.setattr(predict_folder._Job, "_finish", end)
+    assert run(tmp_path / "in", tmp_path / "out", model) == 5
+    assert max(most) == 2
 
 
 def test_a_network_that_gives_nan_is_said_to(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,8 @@ def test_heads_for_other_labels_stay_fresh_and_that_is_said(caplog) -> None:
     for name, tensor in network.state_dict().items():
         expected = fresh.state_dict()[name] if name.startswith("heads.") else start.weights[name]
         assert torch.equal(tensor, expected)
-    assert "Begins with the weights in other.safetensors; fresh are heads.0.convolution.weight" in caplog.text
+    assert "Begins with the weights in other.safetensors\n  loaded: " in caplog.text
+    assert "fresh: heads.0.convolution.weight" in caplog.text
 
 
 def test_one_head_less_is_a_head_that_differs() -> None:
@@ -53,6 +54,29 @@ def test_one_head_less_is_a_head_that_differs() -> None:
 def test_another_network_is_refused(change: dict, message: str) -> None:
     with pytest.raises(SegForgeError, match=message):
         adopt(build(SPEC), weights(**change))
+
+
+@pytest.mark.parametrize(("there", "here"), [(4, 1), (1, 3), (2, 5), (3, 2)])
+@pytest.mark.parametrize("kind", ["plain_unet", "residual_encoder_unet"])
+def test_the_first_layer_is_made_to_fit_on_demand_alone(there: int, here: int, kind: str, caplog) -> None:
+    start = weights(input_channels=there, network=kind)
+    network = build(SPEC.model_copy(update={"input_channels": here, "network": kind}), seed=1)
+    with pytest.raises(SegForgeError, match="For another number of input channels: --adapt-channels"):
+        adopt(network, start)
+    with caplog.at_level("INFO", "segforge"):
+        adopt(network, replace(start, adapt_channels=True))
+    first, *others = network.state_dict()
+    theirs, ours = start.weights[first], network.state_dict()[first]
+    for channel in range(here):
+        expected = theirs.mean(1) if here < there else theirs[:, channel % there]
+        assert torch.allclose(ours[:, channel], expected)
+    assert all(torch.equal(network.state_dict()[name], start.weights[name]) for name in others)
+    assert f"adapted: {first} " in caplog.text
+
+
+def test_another_network_is_not_made_to_fit() -> None:
+    with pytest.raises(SegForgeError, match="are of another network"):
+        adopt(build(SPEC), replace(weights(features=(4, 8, 16), input_channels=2), adapt_channels=True))
 
 
 def test_weights_that_are_no_numbers_are_refused() -> None:

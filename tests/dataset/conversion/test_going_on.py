@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -249,8 +250,9 @@ def test_a_workspace_within_the_source_is_refused(tmp_path: Path, convert) -> No
 
 def test_what_killed_processes_left_is_removed(pictures: Path, convert, folder: Path) -> None:
     convert(pictures)
-    leftover = folder / "imagesTr" / ".999999999.partial.a_0000.png"
+    leftover = folder / "imagesTr" / ".00000000-999999999-0.partial.a_0000.png"
     leftover.touch()
+    os.utime(leftover, (0, 0))
     convert(pictures)
     assert not leftover.exists()
 
