@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 
 import torch
@@ -153,8 +154,12 @@ def predict(
     else:
         place = find_workspace(workspace)
         dataset_name = choose_dataset(place.results) if dataset is None else place.dataset_name(str(dataset))
-        name = name or (training_name(trainer) if trainer else None)
-        plans = PLANS.get(plans, plans) if plans else None
+        results = place.results / dataset_name
+        # Models that were imported may really have nnU-Net's names.
+        if plans and not any(results.glob(f"*__{escape(plans)}__*")):
+            plans = PLANS.get(plans, plans)
+        if trainer and not name:
+            name = trainer if any(results.glob(f"{escape(trainer)}__*__*")) else training_name(trainer)
         choice = choose(place.results / dataset_name, configuration=configuration, plans=plans, name=name)
         predictor = _load(choice, _names(folds), options, resolve_device(device))
     log.info("Predicting with %s.", _described(predictor))

@@ -214,6 +214,15 @@ def test_logits_that_memory_has_no_room_for_go_to_the_disk(images: Path, model: 
     assert {path.suffix for path in (tmp_path / "on_disk").iterdir()} == {".gz", ".json"}
 
 
+@pytest.mark.parametrize("own", ["nnUNetTrainer__nnUNetPlans__3d_fullres", "default__default__3d_fullres"])
+def test_nnunets_names_find_models_that_have_them_and_ours(own: str, images: Path, tmp_path: Path) -> None:
+    for configuration, name in (("3d_fullres", own), ("3d_fullres", "other__test__3d_fullres")):
+        model_folder(tmp_path / "results" / "Dataset900_Phantom" / name, configuration=configuration)
+    names = {"plans": "nnUNetPlans", "trainer": "nnUNetTrainer", "dataset": "Dataset900_Phantom"}
+    assert predict(images, tmp_path / "out", device="cpu", workspace=tmp_path, **names) == 3
+    assert own in json.loads((tmp_path / "out" / "prediction.json").read_text())["model"]
+
+
 def test_fast_takes_one_fold_and_says_so(images: Path, model: Path, tmp_path: Path, caplog) -> None:
     caplog.set_level(logging.INFO, "segforge")
     fast = PredictionOptions(mirroring=False, step=0.75, one_fold=True)
