@@ -91,7 +91,9 @@ def test_a_training_begins_with_another_s_weights(workspace: Path, own: Path, se
     file = own / "fold_0" / "checkpoint_final.safetensors"
     words = f"train 900 2d 0 {SHORT} --epochs 1 --pretrained {file}"
     done = segforge(f"{words} --norm batch --name fine", workspace)
-    assert f"Begins with the weights in {file}; fresh are heads.0" in done.stdout
+    assert f"Begins with the weights in {file}\n" in done.stdout
+    (fresh,) = [line for line in done.stdout.splitlines() if line.strip().startswith("fresh")]
+    assert "heads.0" in fresh
     assert len(settings(workspace, "fine__default__2d")["pretrained"]) == 64
     done = segforge(f"{words} --name other", workspace, status=2)
     assert "are of another network" in done.stderr

@@ -1,6 +1,6 @@
 """SIGTERM and kill -9 at random moments: what was done is not done again, and the end is that of an undisturbed training.
 
-SEGFORGE_TEST_KILLS sets how often each signal comes (10), SEGFORGE_TEST_SEED when.
+SEGFORGE_TEST_KILLS sets how often each signal comes (4), SEGFORGE_TEST_SEED when.
 """
 
 import os
@@ -14,7 +14,7 @@ from e2e_environment import environment
 from segforge.training.history import History
 
 TESTS = Path(__file__).parents[1]
-TIMES = int(os.environ.get("SEGFORGE_TEST_KILLS", "10"))
+TIMES = int(os.environ.get("SEGFORGE_TEST_KILLS", "4"))
 SEED = int(os.environ.get("SEGFORGE_TEST_SEED", "0"))
 STEPS = 20 * 10
 
