@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segforge.compute.arrays import on_host
 from segforge.compute.files import file_hash
 from segforge.experiment.recorded_arrays import RecordedArrays
 from segforge.networks.model_folder import FINAL, FoldFolder
@@ -73,7 +74,7 @@ class KeptLogits:
         half = np.empty(logits.shape, _HALF)
         largest = np.finfo(_HALF).max
         for head, kept in zip(logits, half, strict=True):
-            kept[...] = np.clip(_on_host(head), -largest, largest)
+            kept[...] = np.clip(on_host(head), -largest, largest)
         if not self.is_keeping:
             self._arrays.remove(case)
             return half
@@ -83,12 +84,6 @@ class KeptLogits:
     def made_from(self, case: str) -> dict[str, str]:
         """Hashes of the weights, and of what the preprocessed case is recognised by."""
         return {"weights": self._weights, "case": " ".join(map(file_hash, self._store.inputs(case)))}
-
-
-def _on_host(values: Any) -> Array:
-    """An array, or a tensor on whatever device, as an array."""
-    array: Array = values if isinstance(values, np.ndarray) else values.cpu().numpy()
-    return array
 
 
 def kept_folders(results: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segforge.compute.arrays import namespace
+from segforge.compute.arrays import namespace, on_host
 from segforge.dataset.labels import LabelScheme
 from segforge.images.crop import Box
 from segforge.planning.plans import Configuration, Plans
@@ -95,7 +95,7 @@ def labels_of(members: Sequence[CaseLogits], labels: LabelScheme) -> Array:
             classes = labels.classes_from_logits(first.heads(axis, slab))
         else:
             classes = labels.classes_from_logits(_mean_probabilities(members, labels, axis, slab), threshold=0.5)
-        crop[(*[slice(None)] * axis, slab)] = labels.to_stored(_on_host(classes))
+        crop[(*[slice(None)] * axis, slab)] = labels.to_stored(on_host(classes))
     return result
 
 
@@ -113,7 +113,7 @@ def probabilities_of(members: Sequence[CaseLogits], labels: LabelScheme) -> Iter
         outside = 1 if number == 0 and not labels.has_regions else 0
         full = np.full(members[0].shape, outside, np.float32)
         probabilities = [_probability(head, norm) for head, norm in zip(heads, norms, strict=True)]
-        full[members[0].box.slices] = sum(map(_on_host, probabilities)) / len(members)
+        full[members[0].box.slices] = sum(map(on_host, probabilities)) / len(members)
         yield full
 
 
@@ -129,7 +129,7 @@ def _mean_probabilities(members: Sequence[CaseLogits], labels: LabelScheme, axis
         else:
             powers = module.exp(logits - module.amax(logits, axis=0))
             probabilities = powers / powers.sum(0)
-        total = _on_host(probabilities) if total is None else total + _on_host(probabilities)
+        total = on_host(probabilities) if total is None else total + on_host(probabilities)
     assert total is not None
     return total / len(members)
 
@@ -154,10 +154,6 @@ def _sigmoid(logits: Array) -> Array:
     """1 / (1 + exp(-x)), by the hyperbolic tangent, which overflows nowhere."""
     probability: Array = (namespace(logits).tanh(logits / 2) + 1) / 2
     return probability
-
-
-def _on_host(values: Array) -> Array:
-    return values if isinstance(values, np.ndarray) else values.cpu().numpy()
 
 
 def _stored(numbers: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:

@@ -13,13 +13,13 @@ import torch
 from segforge.compute.device import Precision, fastest_precision
 from segforge.compute.files import file_hash
 from segforge.errors import SegForgeError
-from segforge.images.grid import new_shape
 from segforge.images.image import Image
 from segforge.inference.export import CaseLogits, labels_of
 from segforge.inference.sliding_window import Allocate, SlidingWindow, zeros_in_memory
 from segforge.networks.build import build_for_inference
 from segforge.networks.checkpoint import load_checkpoint
 from segforge.networks.model_folder import FINAL, ModelFolder
+from segforge.preprocessing.forecast import shape_in_network
 from segforge.preprocessing.preprocessor import PreprocessedCase, Preprocessor
 
 Array = npt.NDArray[Any]
@@ -190,12 +190,7 @@ class LoadedModel:
 
     def shape_in_network(self, shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, ...]:
         """Voxels per axis of a case before the network, as far as its grid (stored axes) tells: without any crop."""
-        order = self.plans.transpose_forward
-        before, old = tuple(shape[axis] for axis in order), tuple(spacing[axis] for axis in order)
-        if not self.configuration.resampling.enabled:
-            return before
-        target = self.configuration.spacing if self.configuration.dimensions == 3 else (old[0], *self.configuration.spacing)
-        return new_shape(before, old, target)
+        return shape_in_network(shape, spacing, self.plans, self.configuration)
 
     @property
     def further_inputs(self) -> int:

@@ -60,7 +60,7 @@ def _forecast(
     channels, label_bytes = len(plans.intensities), 1 if labels.classes + (labels.ignore_value is not None) <= 128 else 2
     cropped, disk, largest, work = int(np.prod(shape)), 0, 0, size.voxels * channels
     for configuration in configurations:
-        voxels = _new_voxels(shape, spacing, plans, configuration)
+        voxels = int(np.prod(shape_in_network(shape, spacing, plans, configuration)))
         image_bytes = voxels * channels * np.dtype(configuration.dtype).itemsize
         disk += image_bytes + voxels * label_bytes + 2 * _ARRAY_BYTES + _RECORD_BYTES
         disk += _location_bytes(size, voxels / cropped, voxels, labels)
@@ -71,13 +71,16 @@ def _forecast(
     return CaseForecast(disk, decoded + largest + slabs, work)
 
 
-def _new_voxels(shape: tuple[float, ...], spacing: tuple[float, ...], plans: Plans, configuration: Configuration) -> int:
+def shape_in_network(
+    shape: Sequence[float], spacing: Sequence[float], plans: Plans, configuration: Configuration
+) -> tuple[int, ...]:
+    """Voxels per transposed axis of a case before the network, from its cropped shape and its spacing (stored axes)."""
     order = plans.transpose_forward
     before, old = tuple(int(shape[axis]) for axis in order), tuple(spacing[axis] for axis in order)
     if not configuration.resampling.enabled:
-        return int(np.prod(before))
+        return before
     target = configuration.spacing if configuration.dimensions == 3 else (old[0], *configuration.spacing)
-    return int(np.prod(new_shape(before, old, target)))
+    return new_shape(before, old, target)
 
 
 def _location_bytes(size: CaseSize, growth: float, voxels: int, labels: LabelScheme) -> int:
