@@ -34,7 +34,7 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     Raises:
         SegForgeError: If the system refuses to write; nothing is left behind and an older file stays as it was.
     """
-    temporary = path.with_name(f".{_HOST}-{os.getpid()}-{next(_COUNT)}{_PARTIAL}.{path.name}")
+    temporary = path.with_name(_temporary_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -48,6 +48,25 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(place: Path) -> Iterator[Path]:
+    """Lend an empty hidden folder inside `place`, which is made if it is missing; it is gone when the block ends.
+
+    Raises:
+        SegForgeError: If the system refuses to make it.
+    """
+    make_folder(place)
+    folder = place / _temporary_name("folder")
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise _refusal(folder, error) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
@@ -110,7 +129,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that processes which are gone left in `folder`."""
+    """Remove the temporary files and folders that processes which are gone left in `folder`."""
     for leftover in folder.glob(f".*{_PARTIAL}.*"):
         host, _, owner = leftover.name[1:].split(_PARTIAL)[0].partition("-")
         process = owner.partition("-")[0]
@@ -119,7 +138,11 @@ def remove_leftovers(folder: Path) -> None:
         with suppress(OSError):  # it may be gone by now
             abandoned = time.time() - leftover.stat().st_mtime > _ABANDONED
             if abandoned if host != _HOST else not is_alive(int(process)):
-                leftover.unlink()
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def _temporary_name(name: str) -> str:
+    return f".{_HOST}-{os.getpid()}-{next(_COUNT)}{_PARTIAL}.{name}"
 
 
 def file_hash(path: Path) -> str:

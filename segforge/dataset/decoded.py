@@ -42,17 +42,23 @@ class CaseReader:
     def __reduce__(self) -> tuple[type["CaseReader"], tuple[DatasetDescription]]:
         return CaseReader, (self._description,)
 
+    def __contains__(self, case: object) -> bool:
+        """Whether the case of that id is kept."""
+        return case in self._kept
+
     @property
     def kept(self) -> int:
         """Bytes of the cases that are kept."""
         return sum(decoded.nbytes for decoded in self._kept.values())
 
     def read(self, case: Case) -> DecodedCase:
-        """Read a case, and keep it if there is room.
+        """A case that is kept, or else read now, and kept if there is room.
 
         Raises:
             SegForgeError: If a file is unreadable or wrong.
         """
+        if case.id in self._kept:
+            return self._kept[case.id]
         decoded = self._decoded(case)
         with self._lock:
             if decoded.nbytes <= self._room:

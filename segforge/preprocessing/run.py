@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,9 @@ from segforge.preprocessing.forecast import PROCESS_BYTES, CaseForecast, forecas
 from segforge.preprocessing.preprocessor import Preprocessor
 from segforge.preprocessing.recipe import recipe
 from segforge.preprocessing.store import CaseStore
+from segforge.preprocessing.trial import seconds_for
 
 log = logging.getLogger(__name__)
-
-_PILOT = 0.1
-"""Share of the work that is done before the time for the rest is told."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,14 @@ class _Output:
     store: CaseStore
 
 
+@dataclass(frozen=True)
+class _Due:
+    """A case, and where it is to be written."""
+
+    case: Case
+    outputs: list[_Output]
+
+
 def preprocess_dataset(job: Preprocessing, reader: CaseReader | None = None) -> int:
     """Bring the data folders of some configurations up to date; says before what it needs.
 
@@ -91,70 +96,67 @@ def preprocess_dataset(job: Preprocessing, reader: CaseReader | None = None) -> 
             strict=True,
         )
     )
-    tasks = _tasks(job, outputs, reader)
-    if len(tasks) < len(job.dataset.cases):
-        log.info("%d of %d cases are preprocessed already.", len(job.dataset.cases) - len(tasks), len(job.dataset.cases))
-    if tasks:
-        outcome = _run(job, tasks, forecasts, reader.kept)
+    due = _due(job, outputs)
+    if len(due) < len(job.dataset.cases):
+        log.info("%d of %d cases are preprocessed already.", len(job.dataset.cases) - len(due), len(job.dataset.cases))
+    if due:
+        outcome = _run(job, due, forecasts, reader)
         if outcome.failures:
-            raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} cases failed, the others are done:\n{outcome.reasons}")
-    return len(tasks)
+            raise CasesFailed(f"{len(outcome.failures)} of {len(due)} cases failed, the others are done:\n{outcome.reasons}")
+    return len(due)
 
 
-def _tasks(job: Preprocessing, outputs: Sequence[_Output], reader: CaseReader) -> list[Task[None]]:
-    """What is due, a case each."""
-    tasks = []
-    for case in job.dataset.cases:
-        due = [output for output in outputs if not output.store.is_current(case.id, case.files, verify=job.verify)]
-        if due:
-            tasks.append(Task(case.id, _preprocess_case, (case, reader, job.dataset, job.plans, due)))
-    return tasks
+def _due(job: Preprocessing, outputs: Sequence[_Output]) -> list[_Due]:
+    """Which cases are to be written, and where to."""
+    missing = [
+        _Due(case, [output for output in outputs if not output.store.is_current(case.id, case.files, verify=job.verify)])
+        for case in job.dataset.cases
+    ]
+    return [item for item in missing if item.outputs]
 
 
-def _run(job: Preprocessing, tasks: Sequence[Task[None]], forecasts: dict[str, CaseForecast], kept: int) -> Outcome[None]:
-    """Run the tasks; `kept` bytes are decoded already."""
-    due = [forecasts[task.name] for task in tasks]
-    disk, largest = sum(item.disk for item in due), max(item.memory for item in due)
+def _run(job: Preprocessing, due: Sequence[_Due], forecasts: dict[str, CaseForecast], reader: CaseReader) -> Outcome[None]:
+    """Preprocess the cases, once it is said what that takes."""
+    needs = [forecasts[item.case.id] for item in due]
+    disk, largest = sum(item.disk for item in needs), max(item.memory for item in needs)
     resources = workers_within(job.resources, job.memory - PROCESS_BYTES, largest)
     _check_room(job.folder, disk)
-    at_once = min(resources.workers, len(tasks))
-    memory = PROCESS_BYTES + at_once * largest + kept * (1 - at_once / len(tasks))
-    log.info("Preprocessing %d cases: %s on disk, about %s of memory for %d at once.",
-             len(tasks), _size(disk), _size(round(memory)), at_once)  # fmt: skip
-    clock = _Clock({task.name: forecasts[task.name].work for task in tasks})
-    return run_all(job.factory, tasks, resources=resources, description="preprocessing", finished=clock.advance)
+    at_once = min(resources.workers, len(due))
+    memory = PROCESS_BYTES + at_once * largest + reader.kept * (1 - at_once / len(due))
+    outputs = {item.case.id: item.outputs for item in due}
+
+    def attempt(case: Case, decoded: DecodedCase, folder: Path) -> None:
+        there = [_Output(output.configuration, output.store.inside(folder)) for output in outputs[case.id]]
+        _write_outputs(case, decoded, job.dataset, job.plans, there, sources=())
+
+    seconds = seconds_for(attempt, [item.case for item in due], [item.work for item in needs], reader, job.folder, at_once)
+    log.info("Preprocessing %d cases: %s on disk, about %s of memory for %d at once%s.", len(due), _size(disk),
+             _size(round(memory)), at_once, f", about {_duration(seconds)}" if seconds is not None else "")  # fmt: skip
+    tasks = [Task(item.case.id, _preprocess_case, (item, reader, job.dataset, job.plans)) for item in due]
+    return run_all(job.factory, tasks, resources=resources, description="preprocessing")
 
 
-class _Clock:
-    """Tells once, after a tenth of the work, how long the rest takes."""
-
-    def __init__(self, work: dict[str, int]) -> None:
-        self._work, self._done, self._begin = work, 0, time.monotonic()
-        self._total = sum(work.values())
-
-    def advance(self, name: str) -> None:
-        """Note that a case is finished."""
-        before, self._done = self._done, self._done + self._work[name]
-        if before < _PILOT * self._total <= self._done < self._total:
-            seconds = (time.monotonic() - self._begin) * (self._total - self._done) / self._done
-            if seconds > 1:
-                log.info("The rest takes about %s.", _duration(seconds))
+def _preprocess_case(due: _Due, reader: CaseReader, dataset: RawDataset, plans: Plans) -> None:
+    decoded = reader.take(due.case)
+    _write_outputs(due.case, decoded, dataset, plans, due.outputs, due.case.files)
 
 
-def _preprocess_case(case: Case, reader: CaseReader, dataset: RawDataset, plans: Plans, outputs: list[_Output]) -> None:
-    decoded = reader.take(case)
+def _write_outputs(
+    case: Case,
+    decoded: DecodedCase,
+    dataset: RawDataset,
+    plans: Plans,
+    outputs: Sequence[_Output],
+    sources: Sequence[Path],
+) -> None:
     with one_blas_thread():
-        _write_outputs(case, decoded, dataset, plans, outputs)
-
-
-def _write_outputs(case: Case, decoded: DecodedCase, dataset: RawDataset, plans: Plans, outputs: list[_Output]) -> None:
-    for output in outputs:
-        try:
-            preprocess = Preprocessor(plans, output.configuration, dataset.description.label_scheme)
-            preprocessed = preprocess(decoded.image, decoded.classes)
-        except SegForgeError as error:
-            raise SegForgeError(f"{case.images[0]} {error}") from error
-        output.store.write(case.id, preprocessed, case.files)
+        for output in outputs:
+            try:
+                preprocess = Preprocessor(plans, output.configuration, dataset.description.label_scheme)
+                preprocessed = preprocess(decoded.image, decoded.classes)
+            except SegForgeError as error:
+                raise SegForgeError(f"{case.images[0]} {error}") from error
+            output.store.write(case.id, preprocessed, sources)
 
 
 def _tidy(store: CaseStore, dataset: RawDataset) -> None:

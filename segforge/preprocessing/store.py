@@ -61,6 +61,10 @@ class CaseStore:
         self.previous = previous
         self._recipe = recipe
 
+    def inside(self, folder: Path) -> "CaseStore":
+        """A store of the same name and recipe inside another folder."""
+        return CaseStore(folder / self.folder.name, self._recipe)
+
     def cases(self) -> list[str]:
         """Ids of the cases that are there, sorted."""
         return sorted(path.stem for path in self.folder.glob("*.json") if self._part(path.stem, ".npy").is_file())

@@ -1,31 +1,23 @@
 """Folders that appear whole or not at all: made beside their place, and renamed at the end."""
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from segforge.compute.files import is_alive
+from segforge.compute.files import temporary_folder
 from segforge.errors import SegForgeError
-
-_STAGING = ".arriving-"
 
 
 @contextmanager
 def staging_folder(place: Path) -> Iterator[Path]:
     """Lend an empty folder inside `place`, hidden, which is gone when the block ends; and `place` too, if it was not there."""
     made = [folder for folder in (place, *place.parents) if not folder.exists()]
-    folder = place / f"{_STAGING}{os.getpid()}"
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(place)
-        folder.mkdir()
-        yield folder
+        with temporary_folder(place) as folder:
+            yield folder
     except OSError as error:
         raise SegForgeError(f"{place} cannot be written to: {error.strerror or error}.") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         for empty in made:
             with suppress(OSError):
                 empty.rmdir()
@@ -48,11 +40,3 @@ def arrive(staged: Sequence[tuple[Path, Path]], *, force: bool) -> None:
         if target.is_dir() and not target.is_symlink():
             target.replace(ready.with_name(f"{ready.name}.replaced"))
         ready.replace(target)
-
-
-def _remove_leftovers(place: Path) -> None:
-    """Remove the folders of processes that are gone."""
-    for leftover in place.glob(f"{_STAGING}*"):
-        owner = leftover.name.removeprefix(_STAGING)
-        if owner.isdigit() and not is_alive(int(owner)):
-            shutil.rmtree(leftover, ignore_errors=True)

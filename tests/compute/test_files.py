@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from segforge.compute.files import append_chunks, move_aside, remove_leftovers, whole_file, write_chunks, write_text
+from segforge.compute.files import (
+    append_chunks,
+    move_aside,
+    remove_leftovers,
+    temporary_folder,
+    whole_file,
+    write_chunks,
+    write_text,
+)
 from segforge.errors import SegForgeError
 
 
@@ -51,6 +59,21 @@ def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_kept(t
     os.utime(abandoned, (0, 0))
     remove_leftovers(tmp_path)
     assert sorted(tmp_path.glob("*c.npy")) + sorted(tmp_path.glob(".*a.npy")) == [*sorted([elsewhere, mine]), alive]
+
+
+def test_a_temporary_folder_is_gone_at_the_end_or_removed_by_the_next(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), temporary_folder(tmp_path / "place") as folder:
+        (folder / "a").touch()
+        name = folder.name
+        raise RuntimeError
+    assert not list((tmp_path / "place").iterdir())
+    child = subprocess.Popen(["true"])
+    child.wait()
+    left = tmp_path / "place" / name.replace(f"-{os.getpid()}-", f"-{child.pid}-")
+    left.mkdir()
+    (left / "a").touch()
+    with temporary_folder(tmp_path / "place") as folder:
+        assert [*folder.parent.iterdir()] == [folder]
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:

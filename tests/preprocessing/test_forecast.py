@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -52,17 +53,14 @@ def test_fewer_workers_where_memory_allows_no_more(
         assert f"of memory for {workers} at once" in caplog.text
 
 
-def test_after_a_tenth_of_the_work_the_time_for_the_rest_is_told_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_the_time_is_said_beforehand_and_the_trial_leaves_nothing(
+    phantom: RawDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    now = iter([100.0, 104.0, 500.0])
-    monkeypatch.setattr(run.time, "monotonic", lambda: next(now))
-    clock = run._Clock({"a": 5, "b": 5, "c": 70, "d": 20})
+    plans, measured = plans_for((1.0, 0.7, 0.7)), measure(phantom, inline, Resources())
+    folder = tmp_path / "p"
     with caplog.at_level("INFO"):
-        clock.advance("a")
-        assert not caplog.text
-        clock.advance("b")  # a tenth in 4 s
-        clock.advance("c")
-        clock.advance("d")
-    assert caplog.text.count("The rest takes about") == 1
-    assert "The rest takes about 36 s." in caplog.text
+        preprocess_dataset(
+            Preprocessing(phantom, measured, plans, list(plans.configurations), folder, inline, Resources(), 10**10)
+        )
+    assert re.search(r"Preprocessing 3 cases: .* on disk, about .* of memory for 1 at once, about \d+ s\.", caplog.text)
+    assert [path.name for path in folder.iterdir()] == ["data"]
