@@ -9,6 +9,7 @@ from segforge.compute.documents import read_json, to_json
 from segforge.compute.executors import ExecutorFactory, Resources, executor_for
 from segforge.compute.files import write_text
 from segforge.compute.memory import memory_budget, workers_within
+from segforge.compute.wording import counted
 from segforge.dataset.cases import RawDataset
 from segforge.dataset.decoded import CaseReader
 from segforge.dataset.description import FILE_NAME as DESCRIPTION
@@ -343,7 +344,7 @@ def _preprocess(
     factory, resources = work.executor
     job = Preprocessing(raw, measured, plans, chosen, folder, factory, resources, work.budget, work.verify)
     count = preprocess_dataset(job, reader)
-    log.info("Preprocessed %d cases for %s.", count, ", ".join(chosen))
+    log.info("Preprocessed %s for %s.", counted(count, "case"), ", ".join(chosen))
 
 
 def _open(dataset: int | str, workspace: Path | None) -> tuple[Workspace, RawDataset]:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from segforge.cli.parser import add_dataset, add_workers, path_or_none
+from segforge.compute.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,4 +58,4 @@ def run(options: argparse.Namespace) -> None:
         workers=options.np,
         workspace=path_or_none(options.workspace),
     )
-    print(f"Averaged {count} cases into {options.output}.")
+    print(f"Averaged {counted(count, 'case')} into {options.output}.")

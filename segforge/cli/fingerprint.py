@@ -3,6 +3,7 @@
 import argparse
 
 from segforge.cli.parser import add_workers, path_or_none
+from segforge.compute.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def run(options: argparse.Namespace) -> None:
     for dataset in options.dataset:
         measured = fingerprint(dataset, workers=options.np, workspace=path_or_none(options.workspace))
         kept = f"{measured.median_relative_size_after_cropping:.0%}"
-        print(f"{dataset}: {len(measured.spacings)} cases; cropping to the non-zero region keeps {kept} (median).")
+        print(f"{dataset}: {counted(len(measured.spacings), 'case')}; cropping to the non-zero region keeps {kept} (median).")
         for channel, facts in measured.foreground_intensity_properties_per_channel.items():
             values = f"{facts.min:.4g} to {facts.max:.4g}, mean {facts.mean:.4g}, std {facts.std:.4g}"
             print(f"  channel {channel}: foreground {values}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from segforge.cli.parser import CommandParser, HelpFormatter, add_common, add_dataset, add_workers, path_or_none
 from segforge.cli.table import aligned
+from segforge.compute.wording import counted
 
 if TYPE_CHECKING:
     from segforge.inference.postprocessing import Postprocessing
@@ -91,7 +92,7 @@ def _apply(options: argparse.Namespace) -> None:
     from segforge.api.postprocessing import apply_postprocessing
 
     count = apply_postprocessing(options.predictions, options.output, options.steps, workers=options.np)
-    print(f"Postprocessed {count} cases into {options.output}.")
+    print(f"Postprocessed {counted(count, 'case')} into {options.output}.")
 
 
 def _table(found: "Postprocessing") -> str:

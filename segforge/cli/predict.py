@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from segforge.cli.parser import add_dataset, add_device, fold_name, gigabytes, path_or_none
+from segforge.compute.wording import counted
 from segforge.errors import did_you_mean
 
 _FAST_STEP = 0.75
@@ -205,7 +206,7 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         workspace=path_or_none(options.workspace),
     )
-    print(f"Predicted {count} cases into {options.output}.")
+    print(f"Predicted {counted(count, 'case')} into {options.output}.")
 
 
 def _chosen_part(options: argparse.Namespace) -> tuple[int, int]:

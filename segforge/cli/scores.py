@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from segforge.cli.table import aligned
+from segforge.compute.wording import counted
 
 if TYPE_CHECKING:
     from segforge.evaluation.summary import CaseMetrics, Summary
@@ -17,7 +18,7 @@ def table(summary: "Summary") -> str:
     """Mean Dice with its 95 % interval and median of each structure, means of other metrics, and the worst cases first."""
     further = _further_metrics(summary)
     blocks = [_structures(summary), *([_means(summary, further)] if further else []), _worst_cases(summary)]
-    end = f"Mean foreground Dice {summary.dice:.4f} over {len(summary.metric_per_case)} cases."
+    end = f"Mean foreground Dice {summary.dice:.4f} over {counted(len(summary.metric_per_case), 'case')}."
     return "\n\n".join([*(aligned(rows) for rows in blocks), end])
 
 

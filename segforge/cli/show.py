@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from segforge.cli.table import aligned
+from segforge.compute.wording import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     dice = ", ".join(f"fold {fold} {value:.4f}" for fold, value in card.dice.items())
     origin = card.provenance
     rows = [
-        ("data set", f"{card.dataset}, {card.training_cases} cases"),
+        ("data set", f"{card.dataset}, {counted(card.training_cases, 'case')}"),
         ("model", card.model),
         ("channels", ", ".join(card.channels)),
         ("structures", ", ".join(card.labels)),

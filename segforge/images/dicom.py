@@ -46,12 +46,20 @@ def read(path: Path) -> Image:
     return read_series(path, companions(path))
 
 
+def read_grid(path: Path) -> Geometry:
+    """The grid of a series, from the headers of its slices alone.
+
+    Raises:
+        SegForgeError: If they do not form one; see `read`.
+    """
+    return _grid(path, ordered_slices(path, companions(path)))
+
+
 def read_series(folder: Path, files: Sequence[Path]) -> Image:
     """Read the series that these files of a folder are, as `read` does for all that lie in it."""
     slices = ordered_slices(folder, files)
     values = [_values(item.path, item.header) for item in slices]
-    array = np.stack(values, axis=1)
-    return Image(array, checked(_geometry(slices, array.shape[1:]), folder))
+    return Image(np.stack(values, axis=1), _grid(folder, slices))
 
 
 def write(path: Path, array: Array, geometry: Geometry) -> None:
@@ -199,9 +207,13 @@ def _values(path: Path, header: Any) -> Array:
     return values.transpose(2, 0, 1)
 
 
-def _geometry(slices: Sequence[_Slice], shape: tuple[int, ...]) -> Geometry:
+def _grid(folder: Path, slices: Sequence[_Slice]) -> Geometry:
+    return checked(_geometry(slices), folder)
+
+
+def _geometry(slices: Sequence[_Slice]) -> Geometry:
     first = slices[0]
-    z, y, x = shape
+    z, y, x = len(slices), int(first.header.Rows), int(first.header.Columns)
     tag = "PixelSpacing" if "PixelSpacing" in first.header else "ImagerPixelSpacing"
     row, column = _numbers(first.header, tag, 2, first.path) if tag in first.header else (1.0, 1.0)
     if "ImagePositionPatient" not in first.header:

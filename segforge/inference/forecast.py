@@ -8,6 +8,7 @@ import numpy as np
 
 from segforge.compute.device import describe_device
 from segforge.compute.usage import peak_memory
+from segforge.compute.wording import counted, duration, size
 from segforge.dataset.cases import Case
 from segforge.images.files import read_grid
 from segforge.images.image import Geometry
@@ -45,13 +46,14 @@ class Forecast:
     device: str
 
     def __str__(self) -> str:
-        unknown = self.cases - len(self.tiles)
+        unknown = counted(self.cases - len(self.tiles), "case")
+        passes = f"{counted(self.passes, 'pass', 'passes')} through networks"
         if not self.tiles:
-            return f"{unknown} cases of unknown size, {self.passes} passes through networks for each tile."
-        further = f" and {unknown} of unknown size" if unknown else ""
+            return f"{unknown} of unknown size, {passes} for each tile."
+        further = f" and {self.cases - len(self.tiles)} of unknown size" if self.cases > len(self.tiles) else ""
         return (
-            f"{len(self.tiles)} cases{further}: {sum(self.tiles.values())} tiles, {self.passes} passes through networks each; "
-            f"about {_duration(self.seconds)} on {self.device}, {self.memory / 1e9:.1f} GB of memory."
+            f"{counted(len(self.tiles), 'case')}{further}: {counted(sum(self.tiles.values()), 'tile')}, {passes} each; "
+            f"about {duration(self.seconds)} on {self.device}, {size(self.memory)} of memory."
         )
 
 
@@ -92,9 +94,3 @@ def _memory(model: LoadedModel, grid: Geometry) -> int:
     preprocessing = _FLOAT * channels * (2 * voxels + inside)
     network = _FLOAT * inside * (channels + model.further_inputs + model.labels.heads + 1)
     return max(preprocessing, network, _FLOAT * inside * model.labels.heads + voxels)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -9,7 +9,8 @@ from pathlib import Path
 from segforge.compute.blas import one_blas_thread
 from segforge.compute.executors import ExecutorFactory, Outcome, Resources, Task, run_all
 from segforge.compute.files import make_folder
-from segforge.compute.memory import GIGABYTE, workers_within
+from segforge.compute.memory import workers_within
+from segforge.compute.wording import counted, duration, size
 from segforge.dataset.cases import Case, RawDataset
 from segforge.dataset.decoded import CaseReader, DecodedCase
 from segforge.errors import CasesFailed, SegForgeError
@@ -130,8 +131,8 @@ def _run(job: Preprocessing, due: Sequence[_Due], forecasts: dict[str, CaseForec
         _write_outputs(case, decoded, job.dataset, job.plans, there, sources=())
 
     seconds = seconds_for(attempt, [item.case for item in due], [item.work for item in needs], reader, job.folder, at_once)
-    log.info("Preprocessing %d cases: %s on disk, about %s of memory for %d at once%s.", len(due), _size(disk),
-             _size(round(memory)), at_once, f", about {_duration(seconds)}" if seconds is not None else "")  # fmt: skip
+    log.info("Preprocessing %s: %s on disk, about %s of memory for %d at once%s.", counted(len(due), "case"), size(disk),
+             size(round(memory)), at_once, f", about {duration(seconds)}" if seconds is not None else "")  # fmt: skip
     tasks = [Task(item.case.id, _preprocess_case, (item, reader, job.dataset, job.plans)) for item in due]
     return run_all(job.factory, tasks, resources=resources, description="preprocessing")
 
@@ -171,14 +172,6 @@ def _check_room(folder: Path, disk: int) -> None:
     free = shutil.disk_usage(folder).free
     if disk > free:
         raise SegForgeError(
-            f"{folder} needs {_size(disk)} for the preprocessed cases, {_size(free)} are free. Make room, preprocess fewer "
+            f"{folder} needs {size(disk)} for the preprocessed cases, {size(free)} are free. Make room, preprocess fewer "
             "configurations (-c), or plan with --dtype float16."
         )
-
-
-def _size(number: int) -> str:
-    return f"{number / GIGABYTE:.2f} GB" if number >= GIGABYTE / 10 else f"{number / 1e6:.0f} MB"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

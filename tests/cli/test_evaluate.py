@@ -64,7 +64,7 @@ def test_every_trained_model_has_a_table_and_its_files(workspace: Path, capsys: 
 
 def test_a_model_and_folds_are_chosen(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(f"-d 900 -c 2d -f 1 -p default --name default -o {workspace}/all.json", workspace)
-    assert "over 1 cases." in capsys.readouterr().out
+    assert "over 1 case." in capsys.readouterr().out
     assert (workspace / "all_cases.csv").is_file()
     assert not list(workspace.rglob("cv_results"))
 

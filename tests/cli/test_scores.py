@@ -52,4 +52,4 @@ def test_what_was_asked_for_besides_is_shown_by_structure() -> None:
 def test_a_structure_that_never_occurs_has_no_numbers() -> None:
     lines = table(summarize([case("x", 0.5, math.nan)], LABELS)).splitlines()
     assert lines[2].split() == ["lesion", "-", "-", "-", "0"]
-    assert "Mean foreground Dice nan over 1 cases." in lines[-1]
+    assert "Mean foreground Dice nan over 1 case." in lines[-1]

@@ -48,7 +48,7 @@ def test_verify_finds_what_size_and_time_do_not_tell(workspace: Path, segforge) 
     content[-1] ^= 1
     path.write_bytes(content)
     assert "Preprocessed 0 cases" in segforge("preprocess -d 900", workspace).stdout
-    assert "Preprocessed 1 cases" in segforge("preprocess -d 900 --verify", workspace).stdout
+    assert "Preprocessed 1 case" in segforge("preprocess -d 900 --verify", workspace).stdout
     assert files(workspace) == before
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_samples import copy_series
 
 from segforge.images.files import read_grid, read_image, write_volume
 from segforge.images.image import Geometry
@@ -32,8 +33,15 @@ def test_planes_and_stacks(name: str, tmp_path: Path) -> None:
     assert grid == read_image(tmp_path / name).geometry
 
 
-def test_a_folder_of_slices_gives_none(tmp_path: Path) -> None:
-    assert read_grid(tmp_path) is None
+@pytest.mark.parametrize("canonical", [False, True])
+def test_the_headers_of_slices_tell_the_grid_of_a_series(canonical: bool, shared: Path, tmp_path: Path) -> None:
+    series = copy_series(shared, tmp_path / "series", slices=5)
+    grid = read_grid(series, canonical=canonical)
+    assert grid is not None
+    assert grid == read_image(series, canonical=canonical).geometry
+    next(series.iterdir()).write_bytes(b"no header")
+    assert read_grid(series) is None
+    assert read_grid(tmp_path) is None  # a folder without slices
 
 
 @pytest.mark.parametrize("content", [b"", b"no header", bytes(400)])

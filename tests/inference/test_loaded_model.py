@@ -158,4 +158,4 @@ def test_cases_of_unknown_size_are_not_said_to_take_no_time() -> None:
     forecast = Forecast(tiles={}, memory_of={}, passes=8, seconds=0.0, memory=10**9, cases=2, device="cpu")
     assert str(forecast) == "2 cases of unknown size, 8 passes through networks for each tile."
     some = replace(forecast, tiles={"a": 3}, memory_of={"a": 1})
-    assert str(some).startswith("1 cases and 1 of unknown size: 3 tiles, 8 passes")
+    assert str(some).startswith("1 case and 1 of unknown size: 3 tiles, 8 passes")

@@ -1,0 +1,20 @@
+"""Numbers in words that people read: durations, sizes and counts."""
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`, `4.2 days`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
+
+
+def size(number: float) -> str:
+    """Bytes as `40 MB` or `1.25 GB`."""
+    return f"{number / 1e9:.2f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"
+
+
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """`1 case`, `2 cases`; `things` is the plural where it takes more than an s."""
+    return f"{number} {thing if number == 1 else things or thing + 's'}"
