@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from golden_model import copy_model
+from segforge.sharing.nnunet_model import import_nnunet_model
 
 CASES = 5
 
@@ -34,7 +34,7 @@ def main(shared: Path, scratch: Path) -> None:
     (scratch / "images").mkdir(parents=True)
     for path in sorted((shared / "data" / "Dataset004_Hippocampus" / "imagesTr").iterdir())[:CASES]:
         shutil.copy(path, scratch / "images")
-    copy_model(shared / "golden" / "models" / "hippocampus_3d_plain", "3d_fullres", scratch / "default__golden__3d_fullres")
+    import_nnunet_model(shared / "golden" / "models" / "hippocampus_3d_plain", scratch / "models")
     for name in ("free", "corner", "result"):
         (scratch / name).mkdir()
     subprocess.run(command(scratch, "free"), check=True)
@@ -53,7 +53,7 @@ def main(shared: Path, scratch: Path) -> None:
 
 
 def command(scratch: Path, output: str) -> list[str]:
-    images, model = scratch / "images", scratch / "default__golden__3d_fullres"
+    images, model = scratch / "images", next((scratch / "models").iterdir())
     words = ["predict", "-i", images, "-o", scratch / output, "-m", model, "-np", "0", "--no-mirroring", "--device", "cpu"]
     return [sys.executable, "-m", "segforge", *map(str, words)]
 

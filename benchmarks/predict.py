@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from golden_model import copy_model
 from preprocess import measured
+
+from segforge.sharing.nnunet_model import import_nnunet_model
 
 CASES = 20
 VOXELS, EXTENT = (300, 512, 512), (80.0, 112.0, 100.0)  # and mm, along z, y, x
@@ -31,8 +32,7 @@ def main(kind: str, shared: Path, scratch: Path, peer: Path) -> None:
         for path in sorted((shared / "data" / "Dataset004_Hippocampus" / "imagesTr").iterdir())[:CASES]:
             shutil.copy(path, images)
     theirs = shared / "golden" / "models" / "hippocampus_3d_plain"
-    model = scratch / "default__golden__3d_fullres"
-    copy_model(theirs, "3d_fullres", model)
+    model = import_nnunet_model(theirs, scratch / "models").path
     nnunet = [peer / "nnUNetv2_predict_from_modelfolder", "-i", images, "-o", "nnunet", "-m", theirs, "-f", "0"]
     runs = {
         "nnU-Net": [*nnunet, "-device", "cpu", "--disable_progress_bar"],

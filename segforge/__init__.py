@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Look",
     "PictureChoice",
+    "PlannerSettings",
     "SegForgeError",
     "TrainingMode",
     "TrainingOptions",
@@ -22,9 +23,11 @@ __all__ = [
     "describe",
     "determine_postprocessing",
     "ensemble",
+    "estimate",
     "evaluate",
     "export_model",
     "find_best",
+    "import_bundle",
     "import_models",
     "import_plans",
     "load",
@@ -33,6 +36,7 @@ __all__ = [
     "predict",
     "preprocess",
     "split",
+    "stop",
     "train",
     "verify",
 ]
@@ -42,20 +46,23 @@ if TYPE_CHECKING:
     from segforge.api.conversion import convert_dicom, convert_images, convert_msd, convert_nnunet_v1, describe
     from segforge.api.dataset import split, verify
     from segforge.api.ensembling import ensemble
+    from segforge.api.estimation import estimate
     from segforge.api.evaluation import cross_validate, evaluate
     from segforge.api.planning import Work, import_plans, plan, preprocess
     from segforge.api.plotting import PictureChoice, plot
     from segforge.api.postprocessing import apply_postprocessing, determine_postprocessing
     from segforge.api.prediction import load, predict
     from segforge.api.selection import find_best
-    from segforge.api.sharing import export_model, import_models
+    from segforge.api.sharing import export_model, import_bundle, import_models
     from segforge.api.training import TrainingMode, TrainingOptions, train
     from segforge.dataset.scenes import Look
     from segforge.errors import SegForgeError
+    from segforge.planning.settings import PlannerSettings
 
 _PLACES = {
     "Look": "segforge.dataset.scenes",
     "PictureChoice": "segforge.api.plotting",
+    "PlannerSettings": "segforge.planning.settings",
     "SegForgeError": "segforge.errors",
     "TrainingMode": "segforge.api.training",
     "TrainingOptions": "segforge.api.training",
@@ -70,9 +77,11 @@ _PLACES = {
     "describe": "segforge.api.conversion",
     "determine_postprocessing": "segforge.api.postprocessing",
     "ensemble": "segforge.api.ensembling",
+    "estimate": "segforge.api.estimation",
     "evaluate": "segforge.api.evaluation",
     "export_model": "segforge.api.sharing",
     "find_best": "segforge.api.selection",
+    "import_bundle": "segforge.api.sharing",
     "import_models": "segforge.api.sharing",
     "import_plans": "segforge.api.planning",
     "load": "segforge.api.prediction",
@@ -81,6 +90,7 @@ _PLACES = {
     "predict": "segforge.api.prediction",
     "preprocess": "segforge.api.planning",
     "split": "segforge.api.dataset",
+    "stop": "segforge.api.stopping",
     "train": "segforge.api.training",
     "verify": "segforge.api.dataset",
 }

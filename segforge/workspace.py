@@ -9,19 +9,24 @@ from segforge.errors import SegForgeError, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
 _FOLDER = re.compile(r"Dataset(\d{3,})_(.+)")
+_KINDS = ("raw", "preprocessed", "results")
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with `raw/`, `preprocessed/` and `results/`.
+    """A folder with `raw/`, `preprocessed/`, `results/` and `pretrained/`.
 
     Attributes:
         root: The folder.
         more_raw: A further place for raw data sets (nnU-Net's `nnUNet_raw`); nothing is written there.
+        more_preprocessed: A further place for folds (`nnUNet_preprocessed`); nothing is written there.
+        more_results: A further place for models, of nnU-Net's alone (`nnUNet_results`); nothing is written there.
     """
 
     root: Path
     more_raw: Path | None = None
+    more_preprocessed: Path | None = None
+    more_results: Path | None = None
 
     @property
     def raw(self) -> Path:
@@ -37,6 +42,11 @@ class Workspace:
     def results(self) -> Path:
         """Trained models and selections."""
         return self.root / "results"
+
+    @property
+    def pretrained(self) -> Path:
+        """Weights from elsewhere to begin trainings with."""
+        return self.root / "pretrained"
 
     def dataset_name(self, dataset: str) -> str:
         """The folder name for a data set's number, name, or folder name.
@@ -57,8 +67,8 @@ class Workspace:
 
     def dataset_names(self) -> list[str]:
         """Folder names of all data sets that are raw, preprocessed or trained on."""
-        places = [self.raw, self.preprocessed, self.results, *([self.more_raw] if self.more_raw else [])]
-        folders = [folder for place in places if place.is_dir() for folder in place.iterdir()]
+        places = [self.raw, self.preprocessed, self.results, self.more_raw, self.more_results]
+        folders = [folder for place in places if place and place.is_dir() for folder in place.iterdir()]
         return sorted({folder.name for folder in folders if folder.is_dir() and _FOLDER.fullmatch(folder.name)})
 
     def raw_folder(self, name: str) -> Path:
@@ -110,16 +120,16 @@ def find_workspace(folder: Path | None = None) -> Workspace:
     Raises:
         SegForgeError: If there is none; says how to make one.
     """
-    more_raw = Path(os.environ["nnUNet_raw"]) if os.environ.get("nnUNet_raw") else None  # noqa: SIM112, the peer's own spelling
+    theirs = [Path(value) if (value := os.environ.get(f"nnUNet_{kind}")) else None for kind in _KINDS]
     if folder is None and os.environ.get("SEGFORGE_WORKSPACE"):
         folder = Path(os.environ["SEGFORGE_WORKSPACE"])
     if folder is not None:
         if not folder.is_dir():
             raise SegForgeError(f"The workspace {folder} does not exist. Make it with: mkdir -p {folder}/raw")
-        return Workspace(folder, more_raw)
+        return Workspace(folder, *theirs)
     here = Path.cwd()
     if (here / "raw").is_dir():
-        return Workspace(here, more_raw)
+        return Workspace(here, *theirs)
     raise SegForgeError(
         f"{here} is no workspace: it has no folder raw/. Go to a folder that has raw/DatasetXXX_Name, "
         "name one with --workspace or SEGFORGE_WORKSPACE, or make one here: mkdir raw"

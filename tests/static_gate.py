@@ -31,8 +31,8 @@ FORBIDDEN_NAMES = {
 }
 FORBIDDEN_METHODS = {"extractall": "may write outside its folder"}
 WRITERS = {"segforge/compute/files.py"}
-NNUNET_CHECKPOINTS = {"segforge/sharing/nnunet_checkpoint.py": {"torch.load", "torch.save"}}
-"""The one module that reads nnU-Net's `.pth`, with `weights_only=True` alone, and writes it."""
+NNUNET_CHECKPOINTS = {"segforge/sharing/pth.py": {"torch.load"}, "segforge/sharing/nnunet_checkpoint.py": {"torch.save"}}
+"""The one module that reads torch's `.pth`, with `weights_only=True` alone, and the one that writes nnU-Net's."""
 LOGS = {"segforge/compute/progress.py"}
 
 

@@ -47,16 +47,18 @@ def test_reading_is_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "count"),
+    ("module", "code", "count"),
     [
-        ("torch.load(x, weights_only=True)", 0),
-        ("torch.save(x, y)", 0),
-        ("torch.load(x)", 1),
-        ("torch.load(x, weights_only=w)", 1),
+        ("pth", "torch.load(x, weights_only=True)", 0),
+        ("pth", "torch.save(x, y)", 1),
+        ("pth", "torch.load(x)", 1),
+        ("pth", "torch.load(x, weights_only=w)", 1),
+        ("nnunet_checkpoint", "torch.save(x, y)", 0),
+        ("nnunet_checkpoint", "torch.load(x, weights_only=True)", 1),
     ],
 )
-def test_one_module_may_read_nnunets_checkpoints_without_their_code(tmp_path: Path, code: str, count: int) -> None:
-    path = tmp_path / "segforge" / "sharing" / "nnunet_checkpoint.py"
+def test_one_module_may_read_pickled_weights_without_their_code(tmp_path: Path, module: str, code: str, count: int) -> None:
+    path = tmp_path / "segforge" / "sharing" / f"{module}.py"
     path.parent.mkdir(parents=True)
     path.write_text(code)
     assert len(list(violations(tmp_path / "segforge"))) == count

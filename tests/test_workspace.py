@@ -8,7 +8,7 @@ from segforge.workspace import find_workspace
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("SEGFORGE_WORKSPACE", "nnUNet_raw"):
+    for name in ("SEGFORGE_WORKSPACE", "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -59,6 +59,15 @@ def test_nnunets_raw_folder_is_a_further_place(tmp_path: Path, monkeypatch) -> N
     monkeypatch.setenv("nnUNet_raw", str(tmp_path / "theirs"))
     workspace = find_workspace()
     assert workspace.raw_folder(workspace.dataset_name("4")) == tmp_path / "theirs" / "Dataset004_A"
+
+
+def test_nnunets_other_folders_are_further_places_too(tmp_path: Path, monkeypatch) -> None:
+    make(tmp_path, "raw", "results/Dataset004_A", "theirs/Dataset005_B", "folds/Dataset006_C")
+    monkeypatch.setenv("nnUNet_results", str(tmp_path / "theirs"))
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "folds"))
+    workspace = find_workspace()
+    assert workspace.dataset_names() == ["Dataset004_A", "Dataset005_B"]
+    assert (workspace.more_results, workspace.more_preprocessed) == (tmp_path / "theirs", tmp_path / "folds")
 
 
 def test_one_data_set_in_two_places_is_an_error_that_names_both(tmp_path: Path, monkeypatch) -> None:

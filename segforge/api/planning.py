@@ -19,7 +19,7 @@ from segforge.dataset.verification.opening import open_checked_dataset
 from segforge.errors import SegForgeError
 from segforge.planning.extraction import Measured, current_fingerprint
 from segforge.planning.fingerprint import Fingerprint
-from segforge.planning.planner import Planned, make_planner
+from segforge.planning.planner import Planned, Planner, make_planner
 from segforge.planning.plans import Plans, plans_path, read_plans
 from segforge.planning.revision import moved_plans, write_revised
 from segforge.planning.settings import PlannerSettings
@@ -110,8 +110,8 @@ def plan(
     folder = place.preprocessed / raw.folder.name
     reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
     measured = _measured(raw, folder, work, reader)
-    provide_splits(raw.folder, folder, [case.id for case in raw.cases])
-    planned = make_planner(settings or PlannerSettings()).plan(measured.fingerprint, raw.description, raw.folder.name)
+    _provide_splits(place, raw)
+    planned = _planner(settings).plan(measured.fingerprint, raw.description, raw.folder.name)
     for configuration in planned.plans.configurations.values():
         find_resampling(configuration.resampling.method)
     path = plans_path(folder, planned.plans.name)
@@ -162,7 +162,7 @@ def plan_without_data(
     """
     facts = read_description(description)
     name = description.resolve().parent.name
-    return make_planner(settings or PlannerSettings()).plan(Fingerprint.read(fingerprint), facts, name), facts
+    return _planner(settings).plan(Fingerprint.read(fingerprint), facts, name), facts
 
 
 def check_plans(path: Path) -> Plans:
@@ -178,15 +178,26 @@ def check_plans(path: Path) -> Plans:
     return plans
 
 
+def _planner(settings: PlannerSettings | None) -> Planner:
+    """The planner, or the one for a network of MONAI's."""
+    if settings is None or settings.network is None:
+        return make_planner(settings or PlannerSettings())
+    from segforge.networks.planner import MonaiPlanner  # torch, which planning itself needs not
+
+    return MonaiPlanner(settings)
+
+
 def _check_names(plans: Plans) -> None:
-    """Refuse networks, normalizations and resamplings that are not installed."""
+    """Refuse networks, normalizations and resamplings that are not installed, and patches that a network does not take."""
     from segforge.networks.build import find_network  # torch, which planning itself needs not
+    from segforge.networks.measuring import check_patch
 
     for configuration in plans.configurations.values():
         for spec in configuration.normalization:
             find_normalization(spec.name)
         find_resampling(configuration.resampling.method)
         find_network(configuration.architecture.network)
+        check_patch(configuration)
 
 
 def move_plans(
@@ -224,7 +235,7 @@ def move_plans(
         raise SegForgeError(f"{path} exists already. Choose another --name, or remove it.")
     reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
     measured = _measured(raw, folder, work, reader)
-    provide_splits(raw.folder, folder, [case.id for case in raw.cases])
+    _provide_splits(place, raw)
     moved = moved_plans(plans, measured.fingerprint, raw.description, dataset=raw.folder.name, name=name)
     moved.write(path)
     write_text(
@@ -281,7 +292,7 @@ def import_plans(
         plans = plans.model_copy(update={"intensities": read.intensities})
     if target.is_file() and Plans.read(target) != plans:
         raise SegForgeError(f"{target} exists already and is different. Choose another --name, or remove it.")
-    provide_splits(raw.folder, folder, [case.id for case in raw.cases])
+    _provide_splits(place, raw)
     plans.write(target)
     origin = f"of nnU-Net's, {path.name}" if is_nnunet else path.name
     write_text(target.with_suffix(".md"), f"# Plans {own_name} of {plans.dataset}\n\nImported from the plans {origin}.\n")
@@ -307,7 +318,7 @@ def read_planned(
     """
     place, raw = _open(dataset, workspace)
     folder = place.preprocessed / raw.folder.name
-    planner = make_planner(settings or PlannerSettings())
+    planner = _planner(settings)
     path = plans_path(folder, planner.name)
     if path.is_file() and path.with_suffix(".md").is_file() and not planner.settings.changes_plans:
         return Planned(Plans.read(path), path.with_suffix(".md").read_text(encoding="utf-8"))
@@ -322,6 +333,12 @@ def write_plans(plans: Plans, description: DatasetDescription, path: Path, *, la
         write_text(path, to_json(plans_to_nnunet(plans, description)), durable=True)
     else:
         plans.write(path)
+
+
+def _provide_splits(place: Workspace, raw: RawDataset) -> None:
+    name = raw.folder.name
+    elsewhere = place.more_preprocessed / name if place.more_preprocessed else None
+    provide_splits(raw.folder, place.preprocessed / name, [case.id for case in raw.cases], elsewhere)
 
 
 def _measured(raw: RawDataset, folder: Path, work: Work, reader: CaseReader) -> Measured:

@@ -12,16 +12,17 @@ from segforge.compute.device import Precision, resolve_device
 from segforge.dataset.description import DatasetDescription
 from segforge.dataset.inputs import find_inputs
 from segforge.errors import SegForgeError
-from segforge.experiment.choice import Choice, choose, choose_dataset, previous_model_of
+from segforge.experiment.choice import Choice, choose, choose_dataset, has_choice, previous_model_of
 from segforge.images.dicom_segmentation import ENDING as SEGMENTATION_ENDING
 from segforge.images.files import LOSSY_ENDINGS, ending_of
 from segforge.inference.loaded_model import LoadedModel, PredictionSettings
 from segforge.inference.predictor import Predictor
 from segforge.inference.probabilities import ProbabilityType
 from segforge.networks.model_folder import BEST, FINAL, LATEST, ModelFolder
+from segforge.sharing.nnunet_results import model_in_place, models_in_place
 from segforge.sharing.opened import opened_model
 from segforge.training.nnunet_names import PLANS, training_name
-from segforge.workspace import find_workspace
+from segforge.workspace import Workspace, find_workspace
 
 DICOM_SEG = "dicom-seg"
 
@@ -103,8 +104,7 @@ def load(
         SegForgeError: If the folder is no model, or a fold is not trained.
     """
     options = PredictionOptions(mirroring=mirroring, step=step, precision=precision, checkpoint=checkpoint)
-    with opened_model(Path(model), checkpoint=checkpoint, folds=_names(folds)) as folder:
-        return _load(choose(folder), _names(folds), options, resolve_device(device))
+    return _opened(Path(model), _names(folds), options, device)
 
 
 def predict(
@@ -148,20 +148,11 @@ def predict(
         SegForgeError: If no model or several fit, or files are missing.
         CasesFailed: If cases failed; names each. The others are written.
     """
-    if model is not None:
-        with opened_model(model, checkpoint=options.checkpoint, folds=_names(folds)) as folder:
-            predictor = _load(choose(folder), _names(folds), options, resolve_device(device))
-    else:
+    found: Choice | Path | None = model
+    if found is None:
         place = find_workspace(workspace)
-        dataset_name = choose_dataset(place.results) if dataset is None else place.dataset_name(str(dataset))
-        results = place.results / dataset_name
-        # Models that were imported may really have nnU-Net's names.
-        if plans and not any(results.glob(f"*__{escape(plans)}__*")):
-            plans = PLANS.get(plans, plans)
-        if trainer and not name:
-            name = trainer if any(results.glob(f"{escape(trainer)}__*__*")) else training_name(trainer)
-        choice = choose(place.results / dataset_name, configuration=configuration, plans=plans, name=name)
-        predictor = _load(choice, _names(folds), options, resolve_device(device))
+        found = _found(place, dataset, configuration=configuration, plans=plans, name=name, trainer=trainer)
+    predictor = _opened(found, _names(folds), options, device)
     log.info("Predicting with %s.", _described(predictor))
     if options.one_fold:
         log.info("Fast: one fold%s, which costs some accuracy.", "" if options.mirroring else ", no mirroring, fewer tiles")
@@ -176,6 +167,41 @@ def predict(
         max_memory=written.max_memory,
         part=written.part,
     )
+
+
+def _found(
+    place: Workspace,
+    dataset: int | str | None,
+    *,
+    configuration: str | None,
+    plans: str | None,
+    name: str | None,
+    trainer: str | None,
+) -> Choice | Path:
+    """What a workspace has to predict with; where nothing fits, the folder of a model of nnU-Net's in its own place."""
+    theirs = models_in_place(place.more_results)
+    if dataset is None:
+        dataset = choose_dataset(place.results, [folder.parent.name for folder in theirs])
+    results = place.results / place.dataset_name(str(dataset))
+    asked = (name or trainer, plans, configuration)
+    # Models that were imported may really have nnU-Net's names.
+    if plans and not any(results.glob(f"*__{escape(plans)}__*")):
+        plans = PLANS.get(plans, plans)
+    if trainer and not name:
+        name = trainer if any(results.glob(f"{escape(trainer)}__*__*")) else training_name(trainer)
+    has_own = has_choice(results, configuration=configuration, plans=plans, name=name)
+    if not has_own and (folder := model_in_place(place.more_results, results.name, asked=asked)):
+        log.info("Using nnU-Net's model where it lies: %s.", folder)
+        return folder
+    return choose(results, configuration=configuration, plans=plans, name=name)
+
+
+def _opened(found: Choice | Path, folds: list[str] | None, options: PredictionOptions, device: str) -> Predictor:
+    """The models of a choice, or of whatever a path holds, in memory."""
+    if isinstance(found, Choice):
+        return _load(found, folds, options, resolve_device(device))
+    with opened_model(found, checkpoint=options.checkpoint, folds=folds) as folder:
+        return _load(choose(folder), folds, options, resolve_device(device))
 
 
 def _names(folds: Sequence[int | str] | None) -> list[str] | None:

@@ -11,15 +11,17 @@ from segforge.errors import SegForgeError
 from segforge.experiment.candidates import trained_models
 from segforge.experiment.choice import Choice, choose, previous_model_of
 from segforge.experiment.selection import read_selection
+from segforge.networks.checkpoint import save_checkpoint
 from segforge.sharing.archive import MOST_BYTES
 from segforge.sharing.arrivals import Arrival, stage_models
 from segforge.sharing.card import ModelCard, card_of
 from segforge.sharing.download import download, is_address
 from segforge.sharing.nnunet_export import export_to_nnunet
+from segforge.sharing.nnunet_results import cards_in_place
 from segforge.sharing.opened import opened_model
 from segforge.sharing.package import CHECKPOINTS, ENDING, Contents, write_package
 from segforge.sharing.staging import arrive, staging_folder
-from segforge.workspace import Workspace, find_workspace
+from segforge.workspace import Workspace, checked_name, find_workspace
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +116,39 @@ def import_models(
     return imported
 
 
+def import_bundle(
+    source: Path, *, output: Path | None = None, name: str | None = None, force: bool = False, workspace: Path | None = None
+) -> Path:
+    """Bring the network and the weights of a MONAI bundle in, to begin trainings with; nothing in it is run.
+
+    Args:
+        source: The bundle's folder.
+        output: Folder for the file, instead of the workspace's `pretrained/`; no workspace is needed then.
+        name: Its name; None takes the bundle's.
+        force: Whether a file that is there is replaced.
+        workspace: The workspace folder; None finds it.
+
+    Returns:
+        The file, a checkpoint; what it was made from stands beside it as JSON.
+
+    Raises:
+        SegForgeError: If something is missing, damaged, refused, or there already; nothing has changed then.
+    """
+    from segforge.sharing.monai_bundle import read_bundle
+
+    place = output or find_workspace(workspace).pretrained
+    target = place / f"{checked_name(name or source.resolve().name, 'name of the weights')}.safetensors"
+    bundle = read_bundle(source)
+    with staging_folder(place) as staging:
+        ready = staging / target.name
+        save_checkpoint(ready, bundle.checkpoint)
+        bundle.provenance.write(ready.with_suffix(".json"))
+        pairs = [(ready, target), (ready.with_suffix(".json"), target.with_suffix(".json"))]
+        arrive(pairs, force=force)
+    log.info("Imported %s.", bundle.described)
+    return target
+
+
 def export_model(
     model: Path | str | int,
     output: Path,
@@ -157,10 +192,11 @@ def export_model(
 
 
 def list_models(workspace: Path | None = None) -> dict[Path, ModelCard]:
-    """The cards of all trained models of a workspace, by folder."""
-    results = find_workspace(workspace).results
-    folders = sorted(folder for folder in results.glob("Dataset*") if folder.is_dir())
-    return {model.path: card_of(model) for folder in folders for model in trained_models(folder)}
+    """The cards of all trained models of a workspace, and of nnU-Net's in `nnUNet_results`, by folder."""
+    place = find_workspace(workspace)
+    folders = sorted(folder for folder in place.results.glob("Dataset*") if folder.is_dir())
+    ours = {model.path: card_of(model) for folder in folders for model in trained_models(folder)}
+    return ours | dict(cards_in_place(place.more_results))
 
 
 def show_model(model: Path | str) -> ModelCard:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from segforge import plugins
+from segforge.api.model_names import named_model
 from segforge.api.prepared import open_prepared
 from segforge.compute.files import file_hash
 from segforge.dataset.splits import fold_cases
@@ -16,12 +18,12 @@ from segforge.experiment.prepared import Prepared
 from segforge.experiment.validation import validate_fold
 from segforge.networks.model_folder import BEST, FINAL, ModelFolder
 from segforge.planning.fingerprint import FILE_NAME as FINGERPRINT
-from segforge.planning.plans import Configuration, Plans, plans_path, read_plans
+from segforge.planning.plans import Configuration, Plans
 from segforge.sharing.starting_weights import starting_weights
-from segforge.training.nnunet_names import PLANS, is_nnunet_trainer, settings_of_trainer, training_name
+from segforge.training.loggers import LOGGERS
+from segforge.training.nnunet_names import is_nnunet_trainer, settings_of_trainer
 from segforge.training.run import Training, train_fold
 from segforge.training.settings import TrainingSettings
-from segforge.workspace import checked_name
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class TrainingOptions:
     """
 
     epochs: int | None = None
+    budget_seconds: float | None = None
     iterations: int | None = None
     validation_iterations: int | None = None
     batch_size: int | None = None
@@ -55,6 +58,7 @@ class TrainingOptions:
     foreground_drawn: bool | None = None
     validate_every: int | None = None
     best_by: str | None = None
+    precision: str | None = None
     seed: int | None = None
 
 
@@ -68,6 +72,8 @@ class TrainingMode:
         keeps_checkpoints: Whether there are checkpoints before the final one, from which a stopped training goes on.
         keep_logits: Bytes that the logits kept from the validations of all the data set's models may take together.
         save_probabilities: Whether the validation writes probabilities beside the label maps, as `CASE.npz`.
+        extend: Epochs by which to extend a finished training, counted from where it first ended; 0 does not.
+        log: Names of loggers: `tensorboard`, `wandb`, `mlflow`, or a plug-in's.
     """
 
     validate_only: bool = False
@@ -75,10 +81,16 @@ class TrainingMode:
     keeps_checkpoints: bool = True
     keep_logits: int = DEFAULT_LIMIT
     save_probabilities: bool = False
+    extend: int = 0
+    log: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.validate_best and not self.keeps_checkpoints:
             raise SegForgeError("--validate-best needs the best checkpoint, which --no-checkpoints leaves out. Choose one.")
+        if self.extend < 0:
+            raise SegForgeError(f"--extend {self.extend} is no number of epochs. Give 1 or more.")
+        if self.extend and self.validate_only:
+            raise SegForgeError("--extend trains and --validate-only does not. Choose one.")
 
 
 def train(
@@ -121,36 +133,58 @@ def train(
         SegForgeError: If something that is needed is missing or does not fit; says what to do.
         Interrupted: After SIGINT or SIGTERM; everything done is saved.
     """
+    if mode.extend and restart:
+        raise SegForgeError("--extend goes on from what --restart moves aside. Choose one.")
     prepared = open_prepared(dataset, device, workspace, mode.keep_logits)
-    found = read_plans(prepared.preprocessed, _plans_name(prepared.preprocessed, plans))
-    own_name = checked_name(name or training_name(trainer), "training's name")
-    model = ModelFolder(prepared.results / ModelFolder.name_of(own_name, found.name, configuration))
+    model, found = named_model(prepared.preprocessed, prepared.results, configuration, plans=plans, name=name, trainer=trainer)
+    for logger in mode.log:
+        plugins.find("loggers", logger, LOGGERS)
     if not mode.validate_only:
-        chosen = found.configuration(configuration)
-        previous = prepared.previous_model(model.path.name, found, configuration) if chosen.previous_stage else None
-        settings = _training_settings(trainer, options, chosen, pretrained, previous)
+        training = prepare_training(
+            prepared, model, found, configuration, str(fold), trainer=trainer, options=options, pretrained=pretrained
+        )
         start = None
         if pretrained is not None:
-            start = starting_weights(pretrained, chosen.architecture, adapt_channels=adapt_channels)
-        training = _training(prepared, model, found, configuration, str(fold), settings, previous)
-        train_fold(replace(training, start=start, keeps_checkpoints=mode.keeps_checkpoints), restart=restart)
+            spec = found.configuration(configuration).architecture
+            start = starting_weights(pretrained, spec, adapt_channels=adapt_channels)
+        training = replace(training, start=start, keeps_checkpoints=mode.keeps_checkpoints)
+        train_fold(replace(training, extend=mode.extend, loggers=tuple(mode.log)), restart=restart)
     return _validate(prepared, model, str(fold), mode)
 
 
-def _training(
+def prepare_training(
     prepared: Prepared,
     model: ModelFolder,
     plans: Plans,
     configuration: str,
     fold: str,
-    settings: TrainingSettings,
-    previous: ModelFolder | None,
+    *,
+    trainer: str,
+    options: TrainingOptions,
+    pretrained: Path | None = None,
 ) -> Training:
-    """What the fold of a model is trained with."""
+    """What the fold of a model is trained with.
+
+    Args:
+        prepared: The data set.
+        model: The model's folder, there or not.
+        plans: The plans.
+        configuration: Name of the configuration.
+        fold: Fold number, or `all`.
+        trainer: Name of the trainer.
+        options: Numbers that differ from the plan's, the trainer's or the method's.
+        pretrained: A checkpoint whose weights to begin with; they are not read.
+
+    Raises:
+        SegForgeError: If something that is needed is missing or does not fit; says what to do.
+    """
+    chosen = plans.configuration(configuration)
+    previous = prepared.previous_model(model.path.name, plans, configuration) if chosen.previous_stage else None
+    settings = _training_settings(trainer, options, chosen, pretrained, previous)
     cases = fold_cases(prepared.splits, fold, [case.id for case in prepared.raw.cases])
     store = prepared.store(plans, configuration, sorted({*cases.train, *cases.val}), previous)
     labels, device = prepared.raw.description.label_scheme, prepared.device
-    whole = FullVolume(handful(cases.val), store, plans.configuration(configuration), labels, device)
+    whole = FullVolume(handful(cases.val), store, chosen, labels, device)
     return Training(
         model=model,
         plans=plans,
@@ -202,8 +236,3 @@ def _training_settings(
     if previous is not None:
         content["previous_model"] = previous.path.name
     return TrainingSettings.parse(content, "The training's settings")
-
-
-def _plans_name(preprocessed: Path, name: str) -> str:
-    """Our name of the plans, unless there are some that really have nnU-Net's."""
-    return name if plans_path(preprocessed, name).is_file() else PLANS.get(name, name)

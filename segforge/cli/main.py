@@ -21,7 +21,9 @@ COMMANDS = {
     "plan": "take the fingerprint, plan the experiment, preprocess",
     "preprocess": "preprocess the cases for plans that are there (plan does it by itself)",
     "plot": "draw cases with their labels: raw, preprocessed, predicted",
+    "estimate": "measure how long a training would take, in what memory, and what bounds it",
     "train": "train one fold of one configuration, and validate it",
+    "stop": "let a running training end soon, with a valid model",
     "find-best": "rank what is trained, and averages of two, and select the best",
     "predict": "predict a folder of images with the best",
     "ensemble": "average predictions of several models",
@@ -30,7 +32,7 @@ COMMANDS = {
     "models": "list the trained models",
     "show": "show what a model is: its card",
     "export": "write a model for others: a package, or nnU-Net's folder",
-    "import": "bring in a package, or a model of nnU-Net's",
+    "import": "bring in a package, a model of nnU-Net's, or the weights of a MONAI bundle",
     "clean": "show and remove what can be made again",
     "demo": "see it all on made-up data, in three minutes",
 }

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from segforge.errors import did_you_mean
 
+_SECONDS = (86_400, 3600, 60, 1)  # of a day, an hour, a minute, a second
+
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help with room for long options."""
@@ -138,6 +140,18 @@ def byte_size(word: str) -> int:
     if found := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", word.upper()):
         return int(float(found[1]) * 1000 ** " KMGT".index(found[2] or " "))
     raise argparse.ArgumentTypeError(f"{word} is no size; give 20G or 500M for example, or 0 for none")
+
+
+def duration(word: str) -> float:
+    """A span of time as it is typed, in seconds: 90s, 20m, 6h, 1h30m, 2d."""
+    parts = re.fullmatch(r"(?:([0-9.]+)d)?(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s)?", word.lower())
+    try:
+        spans = [float(part) * unit for part, unit in zip(parts.groups(), _SECONDS, strict=True) if part] if parts else []
+    except ValueError:  # several points in a number
+        spans = []
+    if spans:
+        return sum(spans)
+    raise argparse.ArgumentTypeError(f"{word} is no span of time; give 90s, 20m, 6h, 1h30m or 2d for example")
 
 
 def gigabytes(word: str) -> float:

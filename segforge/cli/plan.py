@@ -1,8 +1,9 @@
 """`segforge plan`."""
 
 import argparse
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segforge.cli.parser import add_preprocessed, add_work, path_or_none
 from segforge.cli.table import aligned
@@ -36,6 +37,19 @@ def _add_plans(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--features", type=int, metavar="N", help="channels of the network's first stage (default: 32)")
     group.add_argument("--blocks", type=int, nargs="+", metavar="N", help="blocks per encoder stage (default: the planner's)")
+    group.add_argument(
+        "--network",
+        metavar="NETWORK",
+        help="one of MONAI's, monai:SegResNet for example, or a file of weights that one has (default: the planner's)",
+    )
+    group.add_argument(
+        "--network-arguments",
+        nargs="+",
+        type=_argument,
+        default=[],
+        metavar="NAME=VALUE",
+        help="of its constructor: init_filters=16 blocks_down=[1,2,2,4] (default: its own)",
+    )
     group.add_argument("--batch-size", type=int, metavar="N", help="patches per training step (default: what fits in memory)")
     group.add_argument("--patch-size", type=int, nargs="+", metavar="N", help="z y x, or y x for 2d (default: what fits)")
     group.add_argument("--spacing", type=float, nargs=3, metavar="MM", help="z y x, target spacing (default: by the method)")
@@ -46,6 +60,16 @@ def _add_plans(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--dtype", choices=("float32", "float16"), default="float32", help="of preprocessed images (default: float32)"
     )
+
+
+def _argument(word: str) -> tuple[str, Any]:
+    name, equals, value = word.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{word} is not of the form NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value  # words need no quotes
 
 
 def _add_reading(group: argparse._ArgumentGroup) -> None:
@@ -120,6 +144,12 @@ def _read(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> "PlannerSettings":
     from segforge.planning.settings import PlannerSettings
 
+    network: str | None = options.network
+    arguments: dict[str, Any] = {}
+    if network and network.endswith(".safetensors"):
+        from segforge.api.networks import network_of
+
+        network, arguments = network_of(Path(network))
     return PlannerSettings(
         planner=options.planner,
         gpu_memory=options.gpu_memory,
@@ -132,6 +162,8 @@ def _settings(options: argparse.Namespace) -> "PlannerSettings":
         transpose=not options.no_transpose,
         resampling=options.resampling,
         dtype=options.dtype,
+        network=network,
+        network_arguments=arguments | dict(options.network_arguments),
     )
 
 
@@ -204,13 +236,13 @@ def _import(options: argparse.Namespace) -> int:
 
 def table(plans: "Plans") -> str:
     """The configurations of plans, a row each."""
-    from segforge.planning.cost import parameter_count, training_memory, training_operations
+    from segforge.api.networks import cost_of
 
     rows = [
         ("configuration", "spacing", "median shape", "patch", "batch", "stages", "features", "parameters", "GB", "TFLOP/step")
     ]
     for name, item in plans.configurations.items():
-        spec = item.architecture
+        spec, cost = item.architecture, cost_of(item)
         rows.append(
             (
                 name,
@@ -218,11 +250,11 @@ def table(plans: "Plans") -> str:
                 " ".join(f"{value:.0f}" for value in item.median_shape),
                 " ".join(map(str, item.patch_size)),
                 str(item.batch_size),
-                str(len(spec.features)),
-                f"{spec.features[0]}-{spec.features[-1]}",
-                f"{parameter_count(spec):,}",
-                f"{training_memory(item):.1f}",
-                f"{training_operations(item) / 1e12:.3g}",
+                str(len(spec.features)) if spec.has_stages else spec.network,
+                f"{spec.features[0]}-{spec.features[-1]}" if spec.has_stages else "-",
+                f"{cost.parameters:,}",
+                f"{cost.memory:.1f}",
+                f"{cost.operations / 1e12:.3g}",
             )
         )
     return f"{plans.name} of {plans.dataset} ({plans.planner}, {plans.gpu_memory:g} GB)\n{aligned(rows)}"

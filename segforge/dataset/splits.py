@@ -83,13 +83,14 @@ def fold_without(names: Sequence[str], held_out: Collection[int]) -> Fold:
     )
 
 
-def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str]) -> None:
-    """See to it that a data set has folds: those that came with it, else those that are there, else new ones.
+def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str], elsewhere: Path | None = None) -> None:
+    """See to it that a data set has folds: those that came with it, else those that are there, else nnU-Net's, else new ones.
 
     Args:
         raw: The raw data set's folder, which may hold a `splits_final.json`.
         preprocessed: The folder that shall have one.
         cases: The training cases.
+        elsewhere: The folder in which nnU-Net may have one of the data set.
 
     Raises:
         SegForgeError: If a file is wrong, or the two differ.
@@ -101,15 +102,24 @@ def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str]) -> None:
             raise SegForgeError(
                 f"{brought} and {kept} differ. Remove the one that is wrong; trained folds belong to the second."
             )
-        if left := set(cases) - _cases_of(splits):
-            log.warning("%s leaves out %d of %d cases; they are in no fold.", brought, len(left), len(cases))
-        write_splits(kept, splits)
+        _take_over(splits, brought, kept, cases)
     elif kept.is_file():
         new = set(cases) - _cases_of(read_splits(kept, cases))
         if new:
             log.warning("%s does not know %d new cases; they are in no fold. Remove it to have folds made.", kept, len(new))
+    elif elsewhere and (elsewhere / FILE_NAME).is_file():
+        theirs = elsewhere / FILE_NAME
+        _take_over(read_splits(theirs, cases), theirs, kept, cases)
+        log.info("The folds are those of nnU-Net, %s.", theirs)
     elif len(cases) > 1:
         write_splits(kept, make_splits(cases))
+
+
+def _take_over(splits: Splits, source: Path, target: Path, cases: Sequence[str]) -> None:
+    """Write folds from elsewhere, and say how many cases they leave out."""
+    if left := set(cases) - _cases_of(splits):
+        log.warning("%s leaves out %d of %d cases; they are in no fold.", source, len(left), len(cases))
+    write_splits(target, splits)
 
 
 def read_splits(path: Path, cases: Sequence[str]) -> Splits:

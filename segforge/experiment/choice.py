@@ -37,14 +37,18 @@ class Choice:
         return self.models[0].description
 
 
-def choose_dataset(results: Path) -> str:
+def choose_dataset(results: Path, elsewhere: Sequence[str] = ()) -> str:
     """The only data set with a trained model.
+
+    Args:
+        results: The results of a workspace.
+        elsewhere: Folder names of data sets with models in other places.
 
     Raises:
         SegForgeError: If there is none or more than one; lists the choices.
     """
-    folders = sorted(results.iterdir()) if results.is_dir() else []
-    names = [folder.name for folder in folders if trained_models(folder)]
+    folders = results.iterdir() if results.is_dir() else []
+    names = sorted({folder.name for folder in folders if trained_models(folder)} | set(elsewhere))
     if not names:
         raise SegForgeError(f"{results} has no trained model. Train one first: segforge train DATASET CONFIGURATION FOLD")
     if len(names) > 1:
@@ -76,6 +80,12 @@ def choose(folder: Path, *, configuration: str | None = None, plans: str | None 
     raise SegForgeError(
         f"Several trained models fit: {names}. Run segforge find-best -d {folder.name}, or choose with -c, -p, --name."
     )
+
+
+def has_choice(folder: Path, *, configuration: str | None = None, plans: str | None = None, name: str | None = None) -> bool:
+    """Whether a data set's results hold anything that fits, one model or several."""
+    asked = (name, plans, configuration)
+    return (not any(asked) and (folder / FILE_NAME).is_file()) or any(_fits(model, asked) for model in trained_models(folder))
 
 
 def _selected(results: Path) -> Choice:

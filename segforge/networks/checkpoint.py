@@ -39,6 +39,7 @@ class CheckpointFacts(Document):
         best_ema: The highest so far.
         mirror_axes: Spatial axes that were mirrored in training, and may be in prediction.
         threads: CPU threads of the training; with the same number a resumed run gives the same bytes.
+        course: How long the training goes on and at which learning rates, where the settings' epochs do not say it.
     """
 
     version: Literal[1] = 1
@@ -52,6 +53,7 @@ class CheckpointFacts(Document):
     best_ema: NanFloat
     mirror_axes: tuple[int, ...]
     threads: int
+    course: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

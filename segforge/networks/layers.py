@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from segforge.networks.learning import Convolution, InstanceNorm, centred_convolution, normalized_and_activated
+
 CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 NORM: dict[int, type[nn.InstanceNorm2d] | type[nn.InstanceNorm3d]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
@@ -14,7 +16,9 @@ SLOPE = 0.01
 """Slope of the leaky ReLUs below 0."""
 
 
-def convolution(channels: int, features: int, kernel: Sequence[int], stride: Sequence[int], *, bias: bool = True) -> nn.Module:
+def convolution(
+    channels: int, features: int, kernel: Sequence[int], stride: Sequence[int], *, bias: bool = True
+) -> Convolution:
     """A convolution that keeps the size but for its stride."""
     padding = [(size - 1) // 2 for size in kernel]
     return CONVOLUTION[len(kernel)](channels, features, tuple(kernel), tuple(stride), tuple(padding), bias=bias)  # type: ignore[arg-type]
@@ -35,6 +39,8 @@ class ConvolutionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From `(B, channels, ...)` to `(B, features, .../stride)`."""
+        if torch.is_grad_enabled() and isinstance(self.norm, InstanceNorm):
+            return normalized_and_activated(self.norm, centred_convolution(self.convolution, x), SLOPE)
         return nn.functional.leaky_relu(self.norm(self.convolution(x)), SLOPE, inplace=True)
 
 
@@ -66,7 +72,12 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From `(B, channels, ...)` to `(B, features, .../stride)`."""
-        return nn.functional.leaky_relu(self.norm(self.second(self.first(x))) + self.skip(x), SLOPE, inplace=True)
+        return nn.functional.leaky_relu(self._changes(x) + self.skip(x), SLOPE, inplace=True)
+
+    def _changes(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        centred = torch.is_grad_enabled() and isinstance(self.norm, InstanceNorm)
+        return self.norm(centred_convolution(self.second, x) if centred else self.second(x))  # type: ignore[no-any-return]
 
 
 class Head(nn.Module):

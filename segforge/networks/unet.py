@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from segforge.networks.layers import TRANSPOSED, ConvolutionStack, Head, ResidualBlock
+from segforge.networks.learning import upsampled
 from segforge.planning.architecture import ArchitectureSpec
 
 
@@ -80,7 +81,8 @@ class _DecoderStage(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """From the stage below and the encoder's output to this stage's features."""
-        return self.convolutions(torch.cat((self.up(x), skip), 1))  # type: ignore[no-any-return]
+        up = upsampled(self.up, x) if torch.is_grad_enabled() and x.device.type == "cpu" else self.up(x)
+        return self.convolutions(torch.cat((up, skip), 1))  # type: ignore[no-any-return]
 
 
 def _initialize(module: nn.Module) -> None:

@@ -14,6 +14,37 @@ _BACKWARD = 2  # a backward pass costs about two forward passes
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a configuration takes.
+
+    Attributes:
+        parameters: Trained numbers of its network.
+        memory: GB that a training step takes on a GPU, from the references that patches and batches are planned with.
+        operations: Floating-point operations of a training step.
+    """
+
+    parameters: int
+    memory: float
+    operations: int
+
+    @classmethod
+    def of_step(cls, configuration: Configuration, parameters: int, values: int, forward: int) -> "Cost":
+        """From what a forward pass of one patch takes.
+
+        Args:
+            configuration: Gives the batch.
+            parameters: Trained numbers.
+            values: Values that all convolutions put out (`planning.memory.estimate`).
+            forward: Floating-point operations.
+        """
+        spec, batch = configuration.architecture, configuration.batch_size
+        preset = PRESETS["resenc-m"] if spec.network == RESIDUAL else DEFAULT
+        budget = preset.budget(spec.dimensions, preset.gpu_memory)
+        memory = preset.gpu_memory * values * batch / (budget.estimate * budget.batch_size)
+        return cls(parameters, memory, (1 + _BACKWARD) * batch * forward)
+
+
+@dataclass(frozen=True)
 class Convolution:
     """One convolution, plain or transposed.
 
@@ -46,24 +77,15 @@ class Convolution:
         return 2 * self.outputs * self.inputs * self.kernel * self.voxels
 
 
-def parameter_count(spec: ArchitectureSpec) -> int:
-    """Trained numbers of the network."""
-    return sum(convolution.parameters for convolution in convolutions(spec, spec.divisor))
-
-
-def training_operations(configuration: Configuration) -> int:
-    """Floating-point operations of the convolutions in one training step."""
-    forward = sum(item.operations for item in convolutions(configuration.architecture, configuration.patch_size))
-    return (1 + _BACKWARD) * configuration.batch_size * forward
-
-
-def training_memory(configuration: Configuration) -> float:
-    """GB that a training step takes on a GPU, from the references that patches and batches are planned with."""
-    spec = configuration.architecture
-    preset = PRESETS["resenc-m"] if spec.network == RESIDUAL else DEFAULT
-    budget = preset.budget(spec.dimensions, preset.gpu_memory)
-    values = memory.estimate(spec, configuration.patch_size, spec.output_channels) * configuration.batch_size
-    return preset.gpu_memory * values / (budget.estimate * budget.batch_size)
+def cost_of(configuration: Configuration) -> Cost:
+    """What a configuration with a U-Net of SegForge's takes; the operations are those of its convolutions."""
+    spec, patch = configuration.architecture, configuration.patch_size
+    return Cost.of_step(
+        configuration,
+        parameters=sum(convolution.parameters for convolution in convolutions(spec, spec.divisor)),
+        values=memory.estimate(spec, patch, spec.output_channels),
+        forward=sum(convolution.operations for convolution in convolutions(spec, patch)),
+    )
 
 
 def convolutions(spec: ArchitectureSpec, patch_size: Sequence[int]) -> Iterator[Convolution]:

@@ -1,5 +1,6 @@
 """The planner's decisions -> sentences with the values that led to them, as Markdown for `plans/NAME.md`."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from segforge.planning.drafts import CASCADE, LOW, SLICES, Draft, Subject
@@ -110,7 +111,8 @@ def _normalization(subject: Subject) -> list[str]:
 
 def _low_resolution(low: LowResolution | None, subject: Subject) -> str:
     if low is None:
-        return "None, and no 3D configuration: the median case has a single slice."
+        reason = "the network has two dimensions" if subject.has_volumes else "the median case has a single slice"
+        return f"None, and no 3D configuration: {reason}."
     if not subject.resampling.enabled:
         return "None: it would have to resample."
     if not low.steps:
@@ -151,6 +153,12 @@ def _patch(draft: Draft, axes: Sequence[str]) -> list[str]:
 
 def _topology(draft: Draft, axes: Sequence[str]) -> list[str]:
     topology, spec = draft.fit.topology, draft.architecture
+    if not spec.has_stages:
+        arguments = ", ".join(f"{name} {json.dumps(value)}" for name, value in spec.arguments.items()) or "none"
+        return [
+            f"The network is {spec.network}, as asked for; its arguments: {arguments}. It takes patches that are divisible by "
+            f"{_times(topology.divisor, axes)}."
+        ]
     bottleneck = [size // step for size, step in zip(topology.patch_size, spec.divisor, strict=True)]
     lines = [
         f"{len(spec.features)} stages divide the patch by {_times(spec.divisor, axes)}, down to {_times(bottleneck)}: an axis "

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from segforge.planning.architecture import MONAI, STAGES
+
 KEY = "inherits_from"
 
 _SHAPES_DATA = {"spacing", "normalization", "resampling", "dtype"}
@@ -11,7 +13,8 @@ _SHAPES_DATA = {"spacing", "normalization", "resampling", "dtype"}
 def resolve(configurations: Mapping[str, Any], plans: str) -> dict[str, Any]:
     """Complete each configuration with what it inherits; its own entries win, key by key within `architecture`.
 
-    One that changes what shapes the preprocessed data without naming a folder for them gets a folder of its own.
+    Another network takes over no arguments, and one of MONAI's no stages. A configuration that changes what shapes the
+    preprocessed data without naming a folder for them gets a folder of its own.
 
     Args:
         configurations: JSON objects by name; entries that are not objects are passed through, to be refused later.
@@ -54,7 +57,15 @@ def _ancestors(name: str, configurations: Mapping[str, Any]) -> list[str]:
 def _merged(inherited: Mapping[str, Any], own: Mapping[str, Any], folder: str) -> dict[str, Any]:
     merged = {**inherited, **own}
     if isinstance(inherited.get("architecture"), Mapping) and isinstance(own.get("architecture"), Mapping):
-        merged["architecture"] = {**inherited["architecture"], **own["architecture"]}
+        merged["architecture"] = _merged_architecture(inherited["architecture"], own["architecture"])
     if "data" not in own and any(merged.get(key) != inherited.get(key) for key in _SHAPES_DATA):
         merged["data"] = folder
     return merged
+
+
+def _merged_architecture(inherited: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    network = own.get("network", inherited.get("network"))
+    left_out = (() if network == inherited.get("network") else ("arguments",)) + (
+        STAGES if str(network).startswith(MONAI) else ()
+    )
+    return {key: value for key, value in inherited.items() if key not in left_out} | {**own}

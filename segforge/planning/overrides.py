@@ -100,8 +100,11 @@ def check_draft(
 
 
 def _reason(draft: Draft, wanted: Axes, order: Axes) -> str:
-    if draft.fit.start.patch_size != wanted:
-        return f"is not divisible by {_listed(_stored(draft.fit.start.divisor, order))}, the strides of its network"
+    start = draft.fit.start
+    if any(size % step for size, step in zip(wanted, start.divisor, strict=True)):
+        return f"is not divisible by {_listed(_stored(start.divisor, order))}, the strides of its network"
+    if start.patch_size != wanted:
+        return "is too small for its network"
     times = draft.fit.start_estimate * draft.fitted_batch / draft.budget.batch_size / draft.budget.estimate
     return f"does not fit on the card: a batch of {draft.fitted_batch} takes {times:.1f} times the memory asked for"
 

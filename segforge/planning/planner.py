@@ -147,15 +147,20 @@ class Planner:
     def drafts(self, subject: Subject) -> tuple[dict[str, Draft], LowResolution | None]:
         """All configurations by name, and the decision on a low resolution; 2D images have neither that nor 3D."""
         grid = subject.grid
-        slices = self.draft(subject, grid.spacing[1:], grid.median_shape[1:], subject.voxels)
-        self.check(SLICES, slices, subject)
-        if not subject.has_volumes:
-            return {SLICES: slices}, None
-        full = self.draft(subject, grid.spacing, grid.median_shape, subject.voxels)
+        drafts, dimensions = dict[str, Draft](), self.dimensions(subject)
+        if 2 in dimensions:
+            drafts[SLICES] = self.draft(subject, grid.spacing[1:], grid.median_shape[1:], subject.voxels)
+            self.check(SLICES, drafts[SLICES], subject)
+        if 3 not in dimensions:
+            return drafts, None
+        drafts[FULL] = full = self.draft(subject, grid.spacing, grid.median_shape, subject.voxels)
         self.check(FULL, full, subject)
         low = self.low_resolution(subject, full)
-        cascade = {LOW: low.draft, CASCADE: full} if low.draft else {}
-        return {SLICES: slices, FULL: full, **cascade}, low
+        return drafts | ({LOW: low.draft, CASCADE: full} if low.draft else {}), low
+
+    def dimensions(self, subject: Subject) -> tuple[int, ...]:
+        """Of the configurations: 2 and 3, but for 2D images."""
+        return (2, 3) if subject.has_volumes else (2,)
 
     def check(self, name: str, draft: Draft, subject: Subject) -> None:
         """Refuse a draft that is not what the user asked for."""
@@ -207,10 +212,14 @@ class Planner:
         return fit_patch(
             patch_size,
             median_shape,
-            topology_of=lambda patch: plan_topology(spacing, patch, self.divisible_by(len(spacing))),
+            topology_of=lambda patch: self.topology(spacing, patch),
             estimate_of=lambda topology: self.memory_estimate(subject, topology),
             fits=lambda estimate: budget.holds(estimate, batch_size),
         )
+
+    def topology(self, spacing: Vector, patch_size: Sequence[float]) -> Topology:
+        """How the network goes down from a patch, which is padded for that."""
+        return plan_topology(spacing, patch_size, self.divisible_by(len(spacing)))
 
     def budget(self, dimensions: int) -> Budget:
         """What a training step of a 2D or 3D configuration may use."""

@@ -1,9 +1,13 @@
 """What a user may decide about the plans instead of the planner."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
 
 from segforge.errors import SegForgeError
+from segforge.planning.architecture import MONAI
 from segforge.planning.plans import UNCHANGED, ImageType
 from segforge.planning.presets import SMALLEST_BATCH
 from segforge.workspace import checked_name
@@ -28,6 +32,8 @@ class PlannerSettings:
         transpose: Whether the axis of largest spacing becomes the first.
         resampling: How cases are resampled to a common spacing: `spline`, `linear`, `none`, or the name of a plug-in.
         dtype: Type of the preprocessed images; float16 halves disk and reading, and rounds to three digits.
+        network: A network of MONAI's, `monai:NAME`, instead of the planner's.
+        network_arguments: Of its constructor, by name.
 
     Raises:
         SegForgeError: If a value cannot work for any data set; says what can.
@@ -44,6 +50,8 @@ class PlannerSettings:
     transpose: bool = True
     resampling: str = "spline"
     dtype: ImageType = "float32"
+    network: str | None = None
+    network_arguments: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @property
     def changes_plans(self) -> bool:
@@ -53,6 +61,7 @@ class PlannerSettings:
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_lists()
+        self._check_network()
         if self.name is not None:
             checked_name(self.name, "plans' name")
         if self.spacing is not None and self.resampling == UNCHANGED:
@@ -76,3 +85,15 @@ class PlannerSettings:
             raise SegForgeError(f"patch_size {list(self.patch_size)} must be z y x (3D) or y x (2D), each at least 1 voxel.")
         if self.spacing is not None and (len(self.spacing) != 3 or not all(0 < value < math.inf for value in self.spacing)):
             raise SegForgeError(f"spacing {list(self.spacing)} must be z y x, each a positive number of mm.")
+
+    def _check_network(self) -> None:
+        if self.network is None:
+            if self.network_arguments:
+                raise SegForgeError("Arguments of a network go with --network monai:NAME.")
+        elif not self.network.startswith(MONAI):
+            raise SegForgeError(
+                f"--network takes one of MONAI's, {MONAI}NAME; found {self.network}. A planner chooses SegForge's own, and a "
+                "trainer asks for one of yours."
+            )
+        elif self.features is not None or self.blocks is not None:
+            raise SegForgeError(f"features and blocks are of SegForge's own networks; {self.network} takes arguments instead.")

@@ -1,6 +1,7 @@
 """What a model is, in a file that people read too: `model_card.json`."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from segforge.compute.documents import Document, NanFloat, read_json
 from segforge.dataset.description import DatasetDescription
 from segforge.evaluation.summary import SUMMARY
 from segforge.networks.model_folder import ModelFolder
+from segforge.planning.plans import Configuration, Plans
 
 FILE_NAME = "model_card.json"
 
@@ -76,21 +78,56 @@ def card_of(model: ModelFolder) -> ModelCard:
     _, configuration = model.configuration(plans)
     path = model.path / FILE_NAME
     earlier = ModelCard.read(path) if path.is_file() else None
+    card = new_card(
+        plans,
+        description,
+        configuration,
+        model=model.path.name,
+        folds=model.begun_folds(),
+        dice=_dice(model),
+        provenance=Provenance(),
+    )
+    if earlier is None:
+        return card
+    kept = {name: getattr(earlier, name) for name in ("licence", "reference", "notes", "provenance")}
+    return card.model_copy(update=kept | {"dice": earlier.dice | card.dice})
+
+
+def new_card(
+    plans: Plans,
+    description: DatasetDescription,
+    configuration: Configuration,
+    *,
+    model: str,
+    folds: Sequence[str],
+    dice: Mapping[str, float],
+    provenance: Provenance,
+) -> ModelCard:
+    """The card of a model by its plans and the description of its data set.
+
+    Args:
+        plans: The plans.
+        description: The description.
+        configuration: The model's configuration.
+        model: Name of its folder.
+        folds: Its trained folds.
+        dice: Mean foreground Dice of their validations.
+        provenance: Where it comes from.
+    """
     return ModelCard(
         dataset=plans.dataset,
-        model=model.path.name,
+        model=model,
         channels=description.channels,
         labels=tuple(description.label_scheme.structures),
         network=configuration.architecture.network,
         spacing=configuration.spacing,
         patch_size=configuration.patch_size,
-        folds=tuple(model.begun_folds()),
-        dice=(earlier.dice if earlier else {}) | _dice(model),
+        folds=tuple(folds),
+        dice=dict(dice),
         training_cases=description.num_training,
-        licence=earlier.licence if earlier else said(description, "licence", "license"),
-        reference=earlier.reference if earlier else said(description, "reference"),
-        notes=earlier.notes if earlier else "",
-        provenance=earlier.provenance if earlier else Provenance(),
+        licence=said(description, "licence", "license"),
+        reference=said(description, "reference"),
+        provenance=provenance,
     )
 
 

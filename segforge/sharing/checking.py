@@ -10,8 +10,9 @@ from torch import Tensor
 
 from segforge.dataset.labels import LabelScheme
 from segforge.errors import SegForgeError
-from segforge.networks.build import find_network
+from segforge.networks.build import build_on_meta, find_network
 from segforge.networks.checkpoint import load_checkpoint
+from segforge.networks.measuring import check_patch
 from segforge.networks.model_folder import BEST, FINAL, LATEST, ModelFolder
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.plans import Configuration
@@ -33,6 +34,7 @@ def check_model(model: ModelFolder) -> None:
     name, configuration = model.configuration(plans)
     for each in plans.configurations.values():
         find_network(each.architecture.network)
+        check_patch(each)
         find_resampling(each.resampling.method)
         for normalization in each.normalization:
             find_normalization(normalization.name)
@@ -52,8 +54,7 @@ def check_model(model: ModelFolder) -> None:
 
 def expected_weights(spec: ArchitectureSpec) -> dict[str, Tensor]:
     """A network's weights without values: names, shapes and types, which take no memory."""
-    with torch.device("meta"):
-        return dict(find_network(spec.network)(spec).state_dict())
+    return dict(build_on_meta(spec).state_dict())
 
 
 def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:

@@ -68,6 +68,17 @@ def nnunet_models(source: Path) -> list[Path]:
     )
 
 
+def folds_of(folder: Path) -> list[str]:
+    """The folds of a model of nnU-Net's that have a checkpoint, in order."""
+    return [fold for path in sorted(folder.glob("fold_*")) if (fold := _fold(path)) and any(path.glob("checkpoint_*.pth"))]
+
+
+def dice_of_folds(folder: Path) -> dict[str, float]:
+    """Mean foreground Dice of the validation of each fold of a model of nnU-Net's that has one."""
+    summaries = {fold: folder / f"fold_{fold}" / "validation" / SUMMARY for fold in folds_of(folder)}
+    return {fold: foreground_dice(path) for fold, path in summaries.items() if path.is_file()}
+
+
 def import_nnunet_model(
     source: Path, place: Path, *, name: str | None = None, wanted: Wanted = ALL, origin: str = ""
 ) -> ModelFolder:
@@ -177,6 +188,5 @@ def _cases_of_folds(source: Path) -> dict[str, Fold]:
 
 
 def _card(model: ModelFolder, source: Path, provenance: Provenance) -> ModelCard:
-    summaries = {fold: source / f"fold_{fold}" / "validation" / SUMMARY for fold in model.begun_folds()}
-    dice = {fold: foreground_dice(path) for fold, path in summaries.items() if path.is_file()}
+    dice = {fold: value for fold, value in dice_of_folds(source).items() if fold in model.begun_folds()}
     return card_of(model).model_copy(update={"provenance": provenance, "dice": dice})

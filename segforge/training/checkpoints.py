@@ -13,8 +13,11 @@ from segforge.errors import Interrupted, SegForgeError
 from segforge.networks.checkpoint import Checkpoint, CheckpointFacts, load_weights, save_checkpoint
 from segforge.networks.model_folder import BEST, FINAL, LATEST
 from segforge.planning.architecture import ArchitectureSpec
-from segforge.training.history import EpochRecord
+from segforge.training.course import Course
+from segforge.training.extension import going_on, open_course
+from segforge.training.history import EpochRecord, History
 from segforge.training.job import TrainingJob
+from segforge.training.precision import load_scaler, scaler_tensors
 from segforge.training.state import keep_previous, load_optimizer, newest_checkpoint, optimizer_tensors, remove_intermediate
 
 _SAVE_SECONDS = 600
@@ -25,6 +28,7 @@ class Progress:
     """Where a training stands.
 
     Attributes:
+        course: How it goes on.
         epoch: Completed epochs, which is the number of the one under way.
         losses: Losses of the steps done in that one, on the device.
         ema: Moving average of the mean pseudo-Dice; NaN before the first.
@@ -32,6 +36,7 @@ class Progress:
         record: What the history says of the last completed epoch.
     """
 
+    course: Course
     epoch: int = 0
     losses: list[Tensor] = field(default_factory=list)
     ema: float = math.nan
@@ -48,6 +53,7 @@ class Checkpoints:
         spec: ArchitectureSpec,
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
         mirror_axes: tuple[int, ...],
     ) -> None:
         """Name what is saved.
@@ -57,10 +63,11 @@ class Checkpoints:
             spec: Its network.
             network: That network, on the device.
             optimizer: Its optimizer.
+            scaler: What scales its gradients.
             mirror_axes: Spatial axes that are mirrored in training, and may be in prediction.
         """
         self._job, self._spec = job, spec
-        self._network, self._optimizer = network, optimizer
+        self._network, self._optimizer, self._scaler = network, optimizer, scaler
         self._mirror_axes = mirror_axes
         self._saved_at = time.monotonic()
         self._latest_is_whole = False
@@ -72,9 +79,9 @@ class Checkpoints:
             SegForgeError: If it is of another network, or none of those that there are is whole.
         """
         folder, device = self._job.folder, self._job.device
-        found = newest_checkpoint(folder)
+        found = newest_checkpoint(folder, extends=bool(self._job.extend))
         if found is None:
-            return Progress()
+            return Progress(open_course(self._job.settings))
         name, checkpoint = found
         facts = checkpoint.facts
         self._latest_is_whole = name == LATEST
@@ -84,9 +91,11 @@ class Checkpoints:
             torch.set_num_threads(facts.threads)
         load_weights(self._network, checkpoint.weights, str(folder))
         load_optimizer(self._optimizer, self._network, checkpoint.optimizer)
+        load_scaler(self._scaler, checkpoint.optimizer)
         losses = [torch.tensor(loss) for loss in facts.losses]
         record = EpochRecord(**facts.record) if facts.record else None
-        return Progress(facts.epoch, losses, facts.ema, facts.best_ema, record)
+        course = going_on(self._job.settings, facts, History(folder).read(), self._job.extend)
+        return Progress(course, facts.epoch, losses, facts.ema, facts.best_ema, record)
 
     def save_when_due(self, progress: Progress, stop: StopRequest) -> None:
         """Save the latest state every ten minutes, and where the user or the system asked to stop.
@@ -141,6 +150,7 @@ class Checkpoints:
             )
 
     def _save(self, name: str, progress: Progress, record: EpochRecord | None = None) -> None:
+        course = progress.course.facts()
         facts = CheckpointFacts(
             configuration=self._job.name,
             fold=self._job.fold,
@@ -152,6 +162,7 @@ class Checkpoints:
             best_ema=progress.best,
             mirror_axes=self._mirror_axes,
             threads=torch.get_num_threads(),
+            course=None if course is None else course.model_dump(mode="json"),
         )
-        optimizer = optimizer_tensors(self._optimizer, self._network)
+        optimizer = optimizer_tensors(self._optimizer, self._network) | scaler_tensors(self._scaler)
         save_checkpoint(self._job.folder / name, Checkpoint(self._network.state_dict(), optimizer, facts))

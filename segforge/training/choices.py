@@ -8,5 +8,8 @@ OPTIMIZERS: dict[str, dict[str, float]] = {
 }
 """The optimizers, each with the numbers that it has where nothing else is asked for."""
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""In what networks may compute."""
+
 SCHEDULES = ("poly", "cosine", "constant")
 """How the learning rate may fall."""

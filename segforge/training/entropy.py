@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from segforge.training import group
+
 _FOCUS = 2.0
 
 
@@ -40,22 +42,23 @@ def smoothed(regions: Tensor, smoothing: float, like: Tensor) -> Tensor:
 def annotated_mean(entropies: Tensor, annotated: Tensor | None) -> Tensor:
     """Mean over everything, or sum over what is annotated, divided by the number of annotated voxels (0 if none is)."""
     if annotated is None:
-        return entropies.mean()
-    return (entropies * _like(annotated, entropies)).sum() / annotated.sum().clamp(min=1)
+        return group.weighted(entropies.mean(), len(entropies))
+    return group.ratio((entropies * _like(annotated, entropies)).sum(), annotated.sum())
 
 
 def hardest_mean(entropies: Tensor, annotated: Tensor | None, percent: int) -> Tensor:
     """Mean of the highest entropies, a share in percent of the annotated ones, at least one.
 
-    How many voxels are annotated stays on the device: as many values are ranked as if all were.
+    How many voxels are annotated stays on the device: as many values are ranked as if all were. Each of several processes
+    ranks those of its own samples.
     """
     most = max(1, entropies.numel() * percent // 100)
     if annotated is None:
-        return entropies.flatten().topk(most, sorted=False).values.mean()
+        return group.weighted(entropies.flatten().topk(most, sorted=False).values.mean(), len(entropies))
     mask = _like(annotated, entropies).expand_as(entropies)
     hardest = (entropies * mask).flatten().topk(most).values
     kept = (mask.sum() * percent // 100).clamp(min=1)
-    return (hardest * (torch.arange(most, device=hardest.device) < kept)).sum() / kept
+    return group.ratio((hardest * (torch.arange(most, device=hardest.device) < kept)).sum(), kept)
 
 
 def class_focus(log_probabilities: Tensor, classes: Tensor) -> Tensor:

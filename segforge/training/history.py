@@ -10,7 +10,7 @@ from segforge.compute.documents import without_nan
 from segforge.compute.files import append_line, write_text
 from segforge.figures.curves import Curve, Panel, draw_panels
 
-_NOT_ALWAYS_MEASURED = ("full_volume_dice", "mean_full_volume_dice")
+_NOT_ALWAYS_TOLD = ("iterations", "full_volume_dice", "mean_full_volume_dice")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class EpochRecord:
 
     Attributes:
         epoch: Its number, from 0.
-        learning_rate: Of all its steps.
+        learning_rate: Of its last step; within a number of epochs that of all of them.
         train_loss: Mean over its training steps.
         validation_loss: Mean over its validation steps.
         pseudo_dice: By name of the structure, None where it did not occur.
@@ -28,6 +28,7 @@ class EpochRecord:
         seconds: Wall time.
         full_volume_dice: Dice of whole validation cases by name of the structure, in epochs that measure it.
         mean_full_volume_dice: Mean over the structures that occur in them.
+        iterations: Its training steps, where they are not those of the settings.
     """
 
     epoch: int
@@ -40,18 +41,23 @@ class EpochRecord:
     seconds: float
     full_volume_dice: dict[str, float | None] | None = None
     mean_full_volume_dice: float | None = None
+    iterations: int | None = None
 
     def content(self) -> dict[str, Any]:
-        """What is written down, without what was not measured."""
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in _NOT_ALWAYS_MEASURED}
+        """What is written down, without what goes without saying or was not measured."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in _NOT_ALWAYS_TOLD}
 
 
 class History:
-    """The epochs so far, on disk."""
+    """The epochs so far, on disk.
+
+    Attributes:
+        picture: File of their picture, once it is drawn.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "history.jsonl"
-        self._picture = folder / "progress.png"
+        self.picture = folder / "progress.png"
 
     def append(self, record: EpochRecord) -> None:
         """Add an epoch."""
@@ -86,7 +92,7 @@ class History:
         records = self.read()
         names = list(records[-1].pseudo_dice) if records else []
         draw_panels(
-            self._picture,
+            self.picture,
             [record.epoch for record in records],
             "epoch",
             [

@@ -13,6 +13,7 @@ from segforge.planning.plans import Configuration
 from segforge.preprocessing.preprocessor import PreprocessedCase
 from segforge.training.pretrained import StartingWeights
 from segforge.training.settings import TrainingSettings
+from segforge.training.sole_run import Run
 
 
 class FullVolumeValidator(Protocol):
@@ -49,6 +50,9 @@ class TrainingJob:
         start: Weights to begin with instead of random ones.
         keeps_checkpoints: Whether there are checkpoints before the final one.
         full_volume: What predicts whole cases every few epochs, where the settings ask for it.
+        extend: Epochs by which a finished training is extended.
+        run: What other processes know this training by, and may ask to end soon.
+        loggers: Names of the loggers that are told what the history is told.
     """
 
     name: str
@@ -64,3 +68,6 @@ class TrainingJob:
     start: StartingWeights | None = None
     keeps_checkpoints: bool = True
     full_volume: FullVolumeValidator | None = None
+    extend: int = 0
+    run: Run | None = None
+    loggers: tuple[str, ...] = ()

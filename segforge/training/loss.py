@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segforge.dataset.labels import LabelScheme
+from segforge.training import group
 from segforge.training.entropy import annotated_mean, class_entropies, smoothed
 from segforge.training.schedule import deep_supervision_weights
 
@@ -72,16 +73,16 @@ class SegmentationLoss(nn.Module):
         if self.label_smoothing:
             return annotated_mean(class_entropies(log_probabilities, classes, self.label_smoothing), annotated)
         if annotated is None:
-            return functional.nll_loss(log_probabilities, classes)
+            return group.weighted(functional.nll_loss(log_probabilities, classes), len(classes))
         summed = functional.nll_loss(log_probabilities, classes, ignore_index=self.labels.classes, reduction="sum")
-        return summed / annotated.sum().clamp(min=1)
+        return group.ratio(summed, annotated.sum())
 
     def region_entropy(self, logits: Tensor, regions: Tensor, annotated: Tensor | None) -> Tensor:
         """The binary cross-entropy of logits `(B, heads, ...)` against boolean maps of that shape, a scalar."""
         reduction = "mean" if annotated is None else "none"
         truths = smoothed(regions, self.label_smoothing, logits)
         entropy = functional.binary_cross_entropy_with_logits(logits, truths, reduction=reduction)
-        return entropy if annotated is None else annotated_mean(entropy, annotated)
+        return group.weighted(entropy, len(logits)) if annotated is None else annotated_mean(entropy, annotated)
 
     def _over_classes(self, logits: Tensor, target: Tensor, annotated: Tensor | None) -> Tensor:
         log_probabilities = functional.log_softmax(logits, 1)
@@ -106,15 +107,22 @@ class SegmentationLoss(nn.Module):
 
     def _mean_dice(self, members: Iterable[tuple[Tensor, Tensor]], annotated: Tensor | None) -> Tensor:
         """Mean soft Dice over (samples and) structures; each member is a probability and a truth `(B, ...)`."""
-        axes, smoothing = None if self._batch_dice else 1, self._dice_smoothing
-        dice = []
+        axes = None if self._batch_dice else 1
+        sums = []
         for probability, truth in members:
             if annotated is not None:
                 probability, truth = probability * annotated, truth & annotated
-            overlap = _sum(probability * truth, axes)
             total = _sum(probability, axes) + _sum(truth.float(), axes)
-            dice.append((2 * overlap + smoothing) / (total + smoothing).clamp(min=_SMALLEST_DIVISOR))
-        return torch.stack(dice).mean()
+            sums.append(torch.stack((_sum(probability * truth, axes), total)))
+        if self._batch_dice:
+            return self._dice(group.summed(torch.stack(sums))).mean()
+        dice = self._dice(torch.stack(sums))
+        return group.weighted(dice.mean(), dice.shape[1])
+
+    def _dice(self, sums: Tensor) -> Tensor:
+        """Soft Dice from sums `(structures, 2, ...)` of the overlap, and of both."""
+        overlap, total = sums.unbind(1)
+        return (2 * overlap + self._dice_smoothing) / (total + self._dice_smoothing).clamp(min=_SMALLEST_DIVISOR)
 
 
 def resized_target(target: Tensor, size: Sequence[int]) -> Tensor:

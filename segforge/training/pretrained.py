@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from segforge.errors import SegForgeError
+from segforge.networks.build import build_on_meta
 from segforge.networks.checkpoint import load_weights
+from segforge.planning.architecture import ArchitectureSpec
 
 log = logging.getLogger(__name__)
 
-_HEADS = "heads."
 _SHOWN = 6
 
 
@@ -23,7 +24,7 @@ class StartingWeights:
     Attributes:
         source: Where they come from, for messages.
         weights: By name.
-        adapt_channels: Whether the first layer may be made to fit another number of input channels.
+        adapt_channels: Whether the first layers may be made to fit another number of input channels.
     """
 
     source: str
@@ -31,20 +32,27 @@ class StartingWeights:
     adapt_channels: bool = False
 
 
-def adopt(network: nn.Module, start: StartingWeights) -> None:
+def adopt(network: nn.Module, spec: ArchitectureSpec, start: StartingWeights) -> None:
     """Copy weights into a fresh network and say what was loaded, adapted and left fresh: heads that differ are fresh.
+
+    Args:
+        network: The network.
+        spec: What it was built from.
+        start: The weights.
 
     Raises:
         SegForgeError: If anything but a head is missing, left over or of another shape, or a weight is not finite.
     """
     own = network.state_dict()
-    adapted = _adapted(own, start)
+    heads = _changed_by(spec.model_copy(update={"deep_supervision": True}), "output_channels")
+    first = [name for name in _changed_by(spec, "input_channels") if _differs_in_channels(own, start.weights, name)]
+    adapted = {name: _adapted(start.weights[name], own[name].shape[1]) for name in first} if start.adapt_channels else {}
     theirs = {**start.weights, **adapted}
     differing = [name for name in dict.fromkeys((*own, *theirs)) if _shape(own, name) != _shape(theirs, name)]
-    if others := [name for name in differing if not name.startswith(_HEADS)]:
+    if others := [name for name in differing if name not in heads]:
         raise SegForgeError(
             f"The weights in {start.source} are of another network: {others[0]} is {_shape(start.weights, others[0])} there "
-            f"and {_shape(own, others[0])} here ({len(others)} differ). {_remedy(own, start, others)}"
+            f"and {_shape(own, others[0])} here ({len(others)} differ). {_remedy(others, first)}"
         )
     loaded = [name for name in own if name not in differing and name not in adapted]
     load_weights(network, own | {name: theirs[name] for name in (*loaded, *adapted)}, start.source)
@@ -59,18 +67,21 @@ def adopt(network: nn.Module, start: StartingWeights) -> None:
     log.info("Begins with the weights in %s\n  %s", start.source, "\n  ".join(rows))
 
 
-def _adapted(own: Mapping[str, Tensor], start: StartingWeights) -> dict[str, Tensor]:
-    """The first layer for another number of channels: averaged for fewer, repeated in turn for more.
+def _changed_by(spec: ArchitectureSpec, field: str) -> list[str]:
+    """Names of the weights whose shape depends on a field that is a number: the heads, or the first layers."""
+    more = spec.model_copy(update={field: getattr(spec, field) + 1})
+    now, then = (build_on_meta(each).state_dict() for each in (spec, more))
+    return [name for name in now if now[name].shape != then[name].shape]
+
+
+def _adapted(weights: Tensor, channels: int) -> Tensor:
+    """A first layer for another number of channels: averaged for fewer, repeated in turn for more.
 
     What a sum of channels is multiplied by does not matter, as a normalization follows.
     """
-    first = next(iter(own))
-    if not start.adapt_channels or not _differs_in_channels(own, start.weights, first):
-        return {}
-    theirs, count = start.weights[first], own[first].shape[1]
-    if count < theirs.shape[1]:
-        return {first: theirs.mean(1, keepdim=True).repeat_interleave(count, 1)}
-    return {first: theirs[:, torch.arange(count) % theirs.shape[1]]}
+    if channels < weights.shape[1]:
+        return weights.mean(1, keepdim=True).repeat_interleave(channels, 1)
+    return weights[:, torch.arange(channels) % weights.shape[1]]
 
 
 def _differs_in_channels(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], name: str) -> bool:
@@ -81,8 +92,8 @@ def _differs_in_channels(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]
     return here[1] != there[1] and (here[0], here[2:]) == (there[0], there[2:])
 
 
-def _remedy(own: Mapping[str, Tensor], start: StartingWeights, others: Sequence[str]) -> str:
-    if others == [next(iter(own))] and _differs_in_channels(own, start.weights, others[0]):
+def _remedy(others: Sequence[str], first: Sequence[str]) -> str:
+    if set(others) <= set(first):
         return "For another number of input channels: --adapt-channels."
     return "Plan and train with the same architecture and channels; segforge plan --move-from takes plans over."
 

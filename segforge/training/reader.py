@@ -15,6 +15,7 @@ from torch import Tensor
 from segforge.compute.workers import WorkerDied
 from segforge.errors import SegForgeError
 from segforge.preprocessing.preprocessor import OUTSIDE, PreprocessedCase
+from segforge.training import group
 from segforge.training.augmentation import BatchTransform, centre_offset
 from segforge.training.sampler import Position, Sampler
 
@@ -66,10 +67,11 @@ class Reader:
         self._purpose = purpose
 
     def read(self, number: int) -> Batch:
-        """Read one batch into memory."""
+        """Read this process's share of one batch into memory."""
         random = np.random.default_rng((self._seed, self._purpose, number))
-        positions = self._sampler.draw(random)
-        parameters = self._transform.draw(random, self._batch_size)
+        mine = group.share(self._batch_size)
+        positions = self._sampler.draw(random)[mine]
+        parameters = group.part(self._transform.draw(random, self._batch_size), mine)
         boxes = zip(positions, self._transform.source_sizes(parameters), strict=True)
         samples = [self._sample(position, size) for position, size in boxes]
         images, labels = (list(tensors) for tensors in zip(*samples, strict=True))

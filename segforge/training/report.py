@@ -7,29 +7,31 @@ import time
 import torch
 from torch import nn
 
-from segforge.compute.device import autocast, describe_device
-from segforge.networks.build import NETWORKS, parameter_count
+from segforge.compute.device import describe_device
+from segforge.networks.build import parameter_count
 from segforge.planning.architecture import ArchitectureSpec
-from segforge.planning.cost import training_memory
 from segforge.training.checkpoints import Progress
 from segforge.training.collapse import advice, not_found
+from segforge.training.course import VALIDATION_SHARE
 from segforge.training.history import EpochRecord, History
 from segforge.training.job import TrainingJob
+from segforge.training.loggers.feed import Feeds
+from segforge.training.memory import planned_memory
+from segforge.training.precision import training_precision
 
 log = logging.getLogger(__name__)
 
 _DRAW_SECONDS = 30
 _WARMING_STEPS, _TIMED_STEPS = 3, 10
-_VALIDATION_SHARE = 1 / 3
-"""A validation step has a forward pass, a training step a backward pass of twice its cost too."""
 
 
 class Report:
     """Tells how one training goes, while this process runs it."""
 
-    def __init__(self, job: TrainingJob, history: History) -> None:
+    def __init__(self, job: TrainingJob, history: History, feeds: Feeds) -> None:
         self._job = job
         self._history = history
+        self._feeds = feeds
         self._records: list[EpochRecord] = []
         self._drawn_at = time.monotonic()
         self._steps = 0
@@ -40,17 +42,19 @@ class Report:
     def begin(self, spec: ArchitectureSpec, network: nn.Module, progress: Progress) -> None:
         """Say what is trained, on what, and where it goes on."""
         job, settings = self._job, self._job.settings
+        memory = planned_memory(job.configuration.model_copy(update={"architecture": spec}), settings.batch_size)
         patch = "x".join(map(str, job.configuration.patch_size))
         log.info(
-            "%s, fold %s: %d cases to train, %d to validate; %d epochs of %d steps, batch %d of %s; %s, %s parameters; %s, "
-            "%s%s",
-            job.name, job.fold, len(job.training), len(job.validation), settings.epochs, settings.iterations,
-            settings.batch_size, patch, spec.network, f"{parameter_count(network):,}", describe_device(job.device),
-            _precision(job.device), self._memory(spec),
+            "%s, fold %s: %d cases to train, %d to validate; %s, batch %d of %s; %s, %s parameters; %s, %s%s",
+            job.name, job.fold, len(job.training), len(job.validation), progress.course.describe(), settings.batch_size, patch,
+            spec.network, f"{parameter_count(network):,}", describe_device(job.device),
+            training_precision(settings.precision, job.device),
+            f", about {memory:.2g} GB of memory" if memory else "",
         )  # fmt: skip
         self._records = self._history.read()
         if progress.epoch or progress.losses:
             log.info("Going on at epoch %d, step %d.", progress.epoch, len(progress.losses))
+        self._progress = progress
         self._is_whole = not progress.losses
 
     def step(self) -> None:
@@ -58,10 +62,10 @@ class Report:
         self._steps += 1
         if self._steps == _WARMING_STEPS:
             self._timed_from = self._now()
-        elif self._steps == _WARMING_STEPS + _TIMED_STEPS:
-            settings = self._job.settings
-            steps = settings.iterations + settings.validation_iterations * _VALIDATION_SHARE
-            self._announce_end((self._now() - self._timed_from) / _TIMED_STEPS * steps, settings.epochs - len(self._records))
+        elif self._steps == _WARMING_STEPS + _TIMED_STEPS and not self._has_announced:
+            course = self._progress.course
+            steps = course.iterations + course.validation_steps(course.iterations) * VALIDATION_SHARE
+            self._announce_end((self._now() - self._timed_from) / _TIMED_STEPS * steps)
 
     def epoch(self, record: EpochRecord) -> None:
         """An epoch is done: a line for it, the picture from time to time, a warning where nothing is learned."""
@@ -73,42 +77,39 @@ class Report:
             record.learning_rate, record.seconds,
         )  # fmt: skip
         self._records.append(record)
-        self._announce_once(record)
-        epochs = self._job.settings.epochs
+        is_last = not self._progress.course.goes_on(record.epoch + 1)
+        if not is_last:
+            self._announce_once(record)
+        epochs = self._progress.course.epochs
         if names := not_found(self._records, epochs):
             log.warning("%s", advice(names, len(record.pseudo_dice), epochs))
-        if time.monotonic() - self._drawn_at > _DRAW_SECONDS:
-            self._history.draw()
-            self._drawn_at = time.monotonic()
+        self._feeds.epoch(record)
+        if time.monotonic() - self._drawn_at > _DRAW_SECONDS and not is_last:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw the progress so far."""
+        self._history.draw()
+        self._drawn_at = time.monotonic()
+        if self._records:
+            self._feeds.picture(self._records[-1].epoch, self._history.picture)
 
     def _announce_once(self, record: EpochRecord) -> None:
         """After the first epoch that this process has run from its beginning say how long the others will take."""
-        remaining = self._job.settings.epochs - record.epoch - 1
-        if remaining and self._is_whole and not self._has_announced:
-            self._announce_end(record.seconds, remaining)
+        if self._is_whole and not self._has_announced:
+            self._announce_end(record.seconds)
             self._has_announced = True
         self._is_whole = True
 
-    def _announce_end(self, seconds: float, epochs: int) -> None:
-        end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + epochs * seconds))
-        log.info("An epoch takes about %.1f s; the last of %d ends about %s.", seconds, self._job.settings.epochs, end)
-
-    def _memory(self, spec: ArchitectureSpec) -> str:
-        """What a step takes, by the planner's estimate, which knows our own networks."""
-        if spec.network not in NETWORKS:
-            return ""
-        update = {"architecture": spec, "batch_size": self._job.settings.batch_size}
-        return f", about {training_memory(self._job.configuration.model_copy(update=update)):.2g} GB of memory"
+    def _announce_end(self, epoch_seconds: float) -> None:
+        outlook = self._progress.course.outlook(self._progress.epoch, epoch_seconds)
+        end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + outlook.seconds))
+        log.info("An epoch takes about %.1f s; the last of %d ends about %s.", outlook.epoch_seconds, outlook.epochs, end)
 
     def _now(self) -> float:
         if self._job.device.type == "cuda":
             torch.cuda.synchronize(self._job.device)
         return time.monotonic()
-
-
-def _precision(device: torch.device) -> str:
-    context = autocast(device)
-    return str(context.fast_dtype if context._enabled else torch.float32).removeprefix("torch.")
 
 
 def _words(dice: dict[str, float | None]) -> str:

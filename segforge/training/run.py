@@ -14,14 +14,17 @@ from segforge.compute.progress import log_file
 from segforge.dataset.description import FILE_NAME, DatasetDescription
 from segforge.dataset.splits import Fold
 from segforge.errors import SegForgeError
-from segforge.networks.model_folder import FoldFolder, ModelFolder
+from segforge.networks.measuring import check_patch
+from segforge.networks.model_folder import FINAL, FoldFolder, ModelFolder
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.plans import Plans
 from segforge.preprocessing.store import CaseStore, MappedCases
+from segforge.training.extension import is_finished
 from segforge.training.job import FullVolumeValidator, TrainingJob
+from segforge.training.memory import explained_memory
 from segforge.training.pretrained import StartingWeights
 from segforge.training.settings import TrainingSettings
-from segforge.training.state import remove_intermediate
+from segforge.training.sole_run import Run
 from segforge.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,8 @@ class Training:
         keeps_checkpoints: Whether there are checkpoints before the final one.
         full_volume: What predicts whole cases every few epochs, where the settings ask for it.
         fingerprint: File of the data set's fingerprint, which the model keeps a copy of.
+        extend: Epochs by which a finished training is extended.
+        loggers: Names of the loggers that are told what the history is told.
     """
 
     model: ModelFolder
@@ -64,17 +69,20 @@ class Training:
     keeps_checkpoints: bool = True
     full_volume: FullVolumeValidator | None = None
     fingerprint: Path | None = None
+    extend: int = 0
+    loggers: tuple[str, ...] = ()
 
 
 def train_fold(training: Training, *, restart: bool = False) -> None:
-    """Train one fold, or go on with it; a finished one is left as it is.
+    """Train one fold, or go on with it; a finished one is left as it is, unless it is to be extended.
 
     Args:
         training: What to train.
         restart: Whether to move an earlier result of this fold aside and begin anew.
 
     Raises:
-        SegForgeError: If the model folder belongs to other plans, settings or cases, or a case is missing or damaged.
+        SegForgeError: If the model folder belongs to other plans, settings or cases, a case is missing or damaged, or
+            another process trains the fold.
     """
     model, folder = training.model, training.model.fold(training.fold)
     others = [fold for fold in model.begun_folds() if fold != training.fold]
@@ -82,31 +90,45 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
     alone = begins and not others  # there is nothing that it must agree with
     if not alone:
         _compare_settings(training, others)
-    if folder.is_trained and not restart:
+    if training.extend and not folder.is_trained:
+        raise SegForgeError(f"{folder.path} has no {FINAL} to extend. Train it to its end first, without --extend.")
+    run = Run(folder.path)
+    is_trained = folder.is_trained and not restart
+    if is_trained:
         _compare_plans(training, _own_plans(training, model.configuration(model.plans)[1].architecture))
         _settle_cases(training, folder)
-        remove_intermediate(folder.path)
-        log.info("%s is trained already. Train it anew with --restart.", folder.path)
-        return
-    trainer = _trainer(training, folder)
-    own = _own_plans(training, trainer.spec)
-    if not alone:
-        _compare_plans(training, own)
-    for case in trainer.job.cases.values():  # a missing or damaged one is found before anything is moved
-        del case
-    if restart and folder.path.is_dir():
-        _move_aside(model, folder)
-    make_folder(model.path)
-    if alone:  # before the fold's folder, whose existence means that there is something to agree with
-        own.write(model.path / "plans.json")
-        training.description.write(model.path / FILE_NAME)
-        training.settings.write(model.settings_path)
-        if training.fingerprint and training.fingerprint.is_file():
-            write_bytes(model.fingerprint_path, training.fingerprint.read_bytes())
-    make_folder(folder.path)
-    _settle_cases(training, folder)
-    with log_file(folder.path / "train.log"):
-        trainer.run()
+        with run.alone():
+            if is_finished(folder.path, training.extend):
+                return
+    with explained_memory(training.plans.configuration(training.configuration), training.settings.batch_size, training.device):
+        trainer = make_trainer(training, run)
+        own = _own_plans(training, trainer.spec)
+        if not alone:
+            _compare_plans(training, own)
+        for case in trainer.job.cases.values():  # a missing or damaged one is found before anything is moved
+            del case
+        make_folder(model.path)
+        with run.alone():
+            if folder.is_trained and not (is_trained or restart):  # another process was quicker
+                return
+            if restart and folder.path.is_dir():
+                _move_aside(model, folder)
+            if alone:  # before the fold's folder, whose existence means that there is something to agree with
+                _write_model(training, own)
+            make_folder(folder.path)
+            _settle_cases(training, folder)
+            with log_file(folder.path / "train.log"):
+                trainer.run()
+
+
+def _write_model(training: Training, plans: Plans) -> None:
+    """What all folds of the model share."""
+    model = training.model
+    plans.write(model.path / "plans.json")
+    training.description.write(model.path / FILE_NAME)
+    training.settings.write(model.settings_path)
+    if training.fingerprint and training.fingerprint.is_file():
+        write_bytes(model.fingerprint_path, training.fingerprint.read_bytes())
 
 
 def _move_aside(model: ModelFolder, folder: FoldFolder) -> None:
@@ -117,13 +139,23 @@ def _move_aside(model: ModelFolder, folder: FoldFolder) -> None:
     log.info("The old result is kept in %s.", move_aside(folder.path))
 
 
-def _trainer(training: Training, folder: FoldFolder) -> Trainer:
+def make_trainer(training: Training, run: Run | None = None) -> Trainer:
+    """The trainer of a fold; nothing is written before it runs.
+
+    Args:
+        training: What to train.
+        run: What other processes know the training by.
+
+    Raises:
+        SegForgeError: If plans and labels do not fit together, or a name is unknown.
+    """
     labels, configuration = training.description.label_scheme, training.plans.configuration(training.configuration)
     if configuration.architecture.output_channels != labels.heads:
         raise SegForgeError(
             f"The plans {training.plans.name} have {configuration.architecture.output_channels} segmentation heads, "
             f"the labels in {FILE_NAME} need {labels.heads}. Run segforge plan again."
         )
+    check_patch(configuration)
     kind = _trainer_class(training.settings.trainer, TRAINERS if configuration.previous_stage is None else CASCADE_TRAINERS)
     names = dict.fromkeys((*training.cases.train, *training.cases.val))
     return kind(
@@ -132,7 +164,7 @@ def _trainer(training: Training, folder: FoldFolder) -> Trainer:
             configuration=configuration,
             labels=labels,
             fold=training.fold,
-            folder=folder.path,
+            folder=training.model.fold(training.fold).path,
             cases=MappedCases(training.store, names),
             training=training.cases.train,
             validation=training.cases.val,
@@ -141,6 +173,9 @@ def _trainer(training: Training, folder: FoldFolder) -> Trainer:
             start=training.start,
             keeps_checkpoints=training.keeps_checkpoints,
             full_volume=training.full_volume,
+            extend=training.extend,
+            run=run,
+            loggers=training.loggers,
         )
     )
 

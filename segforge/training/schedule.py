@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 
-def scheduled_learning_rate(schedule: str, initial: float, epoch: int, epochs: int, *, warmup: int = 0) -> float:
-    """The learning rate of an epoch.
+def scheduled_learning_rate(schedule: str, initial: float, epoch: float, epochs: float, *, warmup: int = 0) -> float:
+    """The learning rate of an epoch, or of a moment if both are spans of time.
 
     Args:
         schedule: `poly`, `cosine` or `constant`.
@@ -23,12 +23,12 @@ def scheduled_learning_rate(schedule: str, initial: float, epoch: int, epochs: i
     return formula(initial, epoch - warmup, epochs - warmup)
 
 
-def poly_learning_rate(initial: float, epoch: int, epochs: int) -> float:
+def poly_learning_rate(initial: float, epoch: float, epochs: float) -> float:
     """The learning rate of an epoch: initial * (1 - epoch / epochs) ** 0.9."""
     return float(initial * (1 - epoch / epochs) ** 0.9)
 
 
-def cosine_learning_rate(initial: float, epoch: int, epochs: int) -> float:
+def cosine_learning_rate(initial: float, epoch: float, epochs: float) -> float:
     """The learning rate of an epoch: half a wave of the cosine, from initial to 0."""
     return initial * (1 + math.cos(math.pi * epoch / epochs)) / 2
 

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from segforge.compute.documents import Document
 from segforge.training.choices import OPTIMIZERS
 
+_EPOCHS = 1000
+
 
 class TrainingSettings(Document):
     """The numbers of a training (METHOD, section 5).
@@ -14,9 +16,10 @@ class TrainingSettings(Document):
     Attributes:
         version: Version of this schema.
         trainer: The trainer class.
-        epochs: Epochs.
-        iterations: Training steps per epoch.
-        validation_iterations: Validation steps per epoch.
+        epochs: Epochs; None where they result from the budget.
+        budget_seconds: Time of the training, without the final validation of whole cases; None where epochs are given.
+        iterations: Training steps per epoch; within a budget the most.
+        validation_iterations: Validation steps per epoch; fewer, in proportion, where an epoch has fewer training steps.
         batch_size: Patches per step.
         optimizer: Name of the optimizer.
         learning_rate: At the start; it falls by the schedule. Where it is not given, the optimizer's (`OPTIMIZERS`).
@@ -38,6 +41,7 @@ class TrainingSettings(Document):
         foreground_drawn: Whether each sample is so with that chance, instead of the last ones of every batch.
         validate_every: Epochs after which whole validation cases are predicted; 0 never does it.
         best_by: What the best checkpoint is chosen by: the moving average of the pseudo-Dice, or full-volume Dice.
+        precision: In what the network computes; `auto` is the reduced precision that a CUDA device is fast in, else fp32.
         seed: All randomness follows from it.
         pretrained: Hash of the file of weights that the training began with.
         previous_model: Folder of the model whose predictions are further input channels, for a cascade.
@@ -45,7 +49,8 @@ class TrainingSettings(Document):
 
     version: Literal[1] = 1
     trainer: str = "default"
-    epochs: int = Field(default=1000, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    budget_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     iterations: int = Field(default=250, ge=1)
     validation_iterations: int = Field(default=50, ge=1)
     batch_size: int = Field(ge=1)
@@ -68,6 +73,7 @@ class TrainingSettings(Document):
     foreground_drawn: bool = False
     validate_every: int = Field(default=0, ge=0)
     best_by: Literal["pseudo-dice", "full-volume"] = "pseudo-dice"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = Field(default=0, ge=0)
     pretrained: str | None = None
     previous_model: str | None = None
@@ -79,9 +85,22 @@ class TrainingSettings(Document):
             return OPTIMIZERS.get(str(content.get("optimizer", "sgd")), OPTIMIZERS["sgd"]) | content
         return content
 
+    @model_validator(mode="before")
+    @classmethod
+    def _length(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("budget_seconds") is None:
+            return {"epochs": _EPOCHS} | content
+        return content
+
+    @model_validator(mode="after")
+    def _length_is_one_of_two(self) -> Self:
+        if (self.epochs is None) == (self.budget_seconds is None):
+            raise ValueError("the length is either a number of epochs or a budget of time; give --epochs or --budget")
+        return self
+
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
-        if self.warmup >= self.epochs:
+        if self.epochs is not None and self.warmup >= self.epochs:
             raise ValueError(f"warmup is {self.warmup} epochs, the whole training {self.epochs}; give fewer, or more --epochs")
         return self
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from segforge.errors import SegForgeError
 from segforge.networks.checkpoint import Checkpoint, load_checkpoint
-from segforge.networks.model_folder import LATEST, PREVIOUS
+from segforge.networks.model_folder import FINAL, LATEST, PREVIOUS
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,18 @@ def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors
             optimizer.state[parameter][key] = tensor.clone().to(parameter.device) if tensor.ndim else tensor.clone()
 
 
-def newest_checkpoint(folder: Path) -> tuple[str, Checkpoint] | None:
+def newest_checkpoint(folder: Path, *, extends: bool = False) -> tuple[str, Checkpoint] | None:
     """File name and content of the latest checkpoint, of the one before it if that is damaged, or None if there is none.
+
+    Args:
+        folder: Of the fold.
+        extends: Whether the final checkpoint is where the training began, and so the one before them all.
 
     Raises:
         SegForgeError: If there are checkpoints but none is whole.
     """
-    found = [name for name in (LATEST, PREVIOUS) if (folder / name).is_file()]
+    names = (LATEST, PREVIOUS, FINAL) if extends else (LATEST, PREVIOUS)
+    found = [name for name in names if (folder / name).is_file()]
     for name in found:
         try:
             return name, load_checkpoint(folder / name)

@@ -2,9 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,21 +13,24 @@ from segforge.errors import SegForgeError
 from segforge.networks.batch_norm import with_norm
 from segforge.networks.build import build
 from segforge.planning.architecture import ArchitectureSpec
-from segforge.preprocessing.preprocessor import PreprocessedCase
 from segforge.training.augmentation import BatchTransform, NoAugmentation, build_augmentation
+from segforge.training.batches import open_reader, shown_batches
 from segforge.training.checkpoints import Checkpoints, Progress
+from segforge.training.course import Course
+from segforge.training.ending import heed
+from segforge.training.epoch_scores import score_epoch
+from segforge.training.extension import open_course
 from segforge.training.history import EpochRecord, History
 from segforge.training.job import TrainingJob
+from segforge.training.loggers.feed import open_feeds
 from segforge.training.losses import build_loss
 from segforge.training.optimizers import build_optimizer
+from segforge.training.precision import gradient_scaler, training_precision
 from segforge.training.pretrained import adopt
-from segforge.training.pseudo_dice import dice_from_counts, overlap_counts
+from segforge.training.prior import expect_background
+from segforge.training.pseudo_dice import overlap_counts
 from segforge.training.reader import Batch, Reader
 from segforge.training.report import Report
-from segforge.training.sampler import CaseLayout, Sampler
-from segforge.training.schedule import scheduled_learning_rate
-
-_EMA_SHARE = 0.1
 
 
 class Trainer:
@@ -40,14 +41,18 @@ class Trainer:
         self.spec = self.architecture(job.configuration.architecture)
         self.network = build(self.spec, seed=job.settings.seed)
         if job.start:
-            adopt(self.network, job.start)
+            adopt(self.network, self.spec, job.start)
+        else:
+            expect_background(self.network, job.labels)
         self.network.to(job.device)
+        self.precision = training_precision(job.settings.precision, job.device)
+        self.scaler = gradient_scaler(self.precision, job.device)
         self.optimizer = self.build_optimizer()
         self.loss = self.build_loss()
         self.augmentation = self.build_augmentation()
         self.validation_transform = self.build_validation_transform()
         self.history = History(job.folder)
-        self.progress = Progress()
+        self.progress = Progress(open_course(job.settings))
 
     def architecture(self, spec: ArchitectureSpec) -> ArchitectureSpec:
         """The network to train; the plan's by default, with the normalization and the heads that the settings ask for."""
@@ -93,26 +98,25 @@ class Trainer:
         return tuple(sorted(set(chosen)))
 
     def learning_rate(self, epoch: int) -> float:
-        """The learning rate of an epoch."""
-        settings = self.job.settings
-        return scheduled_learning_rate(
-            settings.schedule, settings.learning_rate, epoch, settings.epochs, warmup=settings.warmup
-        )
+        """The learning rate of the coming step, which is one of that epoch."""
+        return self.course.learning_rate(epoch)
 
     def train_step(self, images: Tensor, target: Tensor) -> Tensor:
         """One step on a batch; returns the loss, which stays on the device."""
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.job.device):
+        with autocast(self.job.device, self.precision):
             outputs = self.network(images)
         loss: Tensor = self.loss(outputs, target)
-        loss.backward()
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.job.settings.gradient_norm)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return loss.detach()
 
     def validation_step(self, images: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, and overlap counts `(3, structures)`, of a batch."""
-        with torch.no_grad(), autocast(self.job.device):
+        with torch.no_grad(), autocast(self.job.device, self.precision):
             outputs = self.network(images)
         with torch.no_grad():
             highest = outputs if isinstance(outputs, Tensor) else outputs[0]
@@ -131,6 +135,11 @@ class Trainer:
         """Losses of the steps done in the epoch under way, on the device."""
         return self.progress.losses
 
+    @property
+    def course(self) -> Course:
+        """How the training goes on."""
+        return self.progress.course
+
     def run(self) -> None:
         """Train to the last epoch, from the newest checkpoint if there is one, and leave the final checkpoint.
 
@@ -138,30 +147,23 @@ class Trainer:
             Interrupted: After SIGINT or SIGTERM; everything done is saved.
             SegForgeError: If the loss is no longer finite, or a checkpoint belongs to another network.
         """
-        self.checkpoints = Checkpoints(self.job, self.spec, self.network, self.optimizer, self.mirror_axes())
+        self.checkpoints = Checkpoints(self.job, self.spec, self.network, self.optimizer, self.scaler, self.mirror_axes())
         self.progress = self.checkpoints.restore()
         self.history.cut_back(self.epoch, last=self.progress.record)
-        self.report = Report(self.job, self.history)
-        self.report.begin(self.spec, self.network, self.progress)
-        training = self._reader(self.job.training, self.augmentation, 0)
-        validation = self._reader(self.job.validation, self.validation_transform, 1)
-        with deferred_stop() as stop:
-            while self.epoch < self.job.settings.epochs:
-                self._run_epoch(training, validation, stop)
-        self.history.draw()
-        self.checkpoints.finish(self.progress)
+        training, validation = self.readers()
+        with open_feeds(self.job, self.epoch) as feeds:
+            self.report = Report(self.job, self.history, feeds)
+            self.report.begin(self.spec, self.network, self.progress)
+            with deferred_stop() as stop:
+                while self.losses or self.course.goes_on(self.epoch):
+                    self._run_epoch(training, validation, stop)
+            self.checkpoints.finish(self.progress)
+            self.report.draw()
 
     def _run_epoch(self, training: Reader, validation: Reader, stop: StopRequest) -> None:
         begin = time.monotonic()
-        settings = self.job.settings
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.epoch)
-        self.network.train()
-        numbers = range(self.epoch * settings.iterations + len(self.losses), (self.epoch + 1) * settings.iterations)
-        for batch in _shown(training, numbers, f"epoch {self.epoch}"):
-            self.losses.append(self.train_step(*self._on_device(batch, self.augmentation)))
-            self.report.step()
-            self.checkpoints.save_when_due(self.progress, stop)
+        self.course.begin_epoch(self.epoch, len(self.losses))
+        self._train(training, stop)
         self.network.eval()
         scores = self._validate(validation, stop)
         self.checkpoints.refuse_divergence(self.progress)
@@ -169,18 +171,39 @@ class Trainer:
         self._finish_epoch(scores, whole, time.monotonic() - begin)
         self.checkpoints.save_when_due(self.progress, stop)
 
+    def _train(self, reader: Reader, stop: StopRequest) -> None:
+        """The training steps of the epoch that are not done yet."""
+        self._set_learning_rate()
+        self.network.train()
+        first = self.epoch * self.job.settings.iterations
+        numbers = range(first + len(self.losses), first + self.course.iterations)
+        for batch in shown_batches(reader, numbers, f"epoch {self.epoch}"):
+            heed(self.job, self.checkpoints, self.progress, self.learning_rate(self.epoch))
+            if self.course.ends_epoch(len(self.losses)) and self.losses:
+                break
+            self._set_learning_rate()
+            torch.manual_seed(self.job.settings.seed + first + len(self.losses))  # of dropout
+            self.losses.append(self.train_step(*self.on_device(batch, self.augmentation)))
+            self.report.step()
+            self.checkpoints.save_when_due(self.progress, stop)
+
+    def _set_learning_rate(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.epoch)
+
     def _validate(self, reader: Reader, stop: StopRequest) -> list[tuple[Tensor, Tensor]]:
-        count = self.job.settings.validation_iterations
+        self.course.begin_validation()
+        first, count = self.epoch * self.job.settings.validation_iterations, self.course.validation_steps(len(self.losses))
         scores = []
-        for batch in _shown(reader, range(self.epoch * count, (self.epoch + 1) * count), "validation patches"):
-            scores.append(self.validation_step(*self._on_device(batch, self.validation_transform)))
+        for batch in shown_batches(reader, range(first, first + count), "validation patches"):
+            scores.append(self.validation_step(*self.on_device(batch, self.validation_transform)))
             self.checkpoints.save_when_due(self.progress, stop)
         return scores
 
     def _validate_whole_cases(self, stop: StopRequest) -> list[dict[str, float]]:
         """Dice of each of a few whole cases, in the epochs that the settings ask for and in the last one."""
-        every, epochs, validator = self.job.settings.validate_every, self.job.settings.epochs, self.job.full_volume
-        if not every or validator is None or ((self.epoch + 1) % every and self.epoch + 1 < epochs):
+        every, validator = self.job.settings.validate_every, self.job.full_volume
+        if not every or validator is None or ((self.epoch + 1) % every and not self.course.is_last(self.epoch)):
             return []
         dice = []
         with progress_bar(len(validator.cases), "whole cases") as advance:
@@ -191,22 +214,15 @@ class Trainer:
         return dice
 
     def _finish_epoch(self, scores: list[tuple[Tensor, Tensor]], whole: list[dict[str, float]], seconds: float) -> None:
-        progress, names = self.progress, [target.name for target in self.job.labels.targets]
-        dice = dice_from_counts(torch.stack([counts for _, counts in scores]).sum(0))
-        mean = _known_mean(dice)
-        progress.ema = mean if math.isnan(progress.ema) else (1 - _EMA_SHARE) * progress.ema + _EMA_SHARE * mean
-        volumes = {name: _known_mean([case[name] for case in whole]) for name in names} if whole else {}
-        record = EpochRecord(
-            epoch=self.epoch,
-            learning_rate=self.learning_rate(self.epoch),
-            train_loss=_mean(self.losses),
-            validation_loss=_mean([loss for loss, _ in scores]),
-            pseudo_dice=_known(dict(zip(names, dice, strict=True))),
-            mean_pseudo_dice=mean,
-            ema=progress.ema,
+        progress = self.progress
+        record = score_epoch(
+            progress,
+            [target.name for target in self.job.labels.targets],
+            scores,
+            whole,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
             seconds=seconds,
-            full_volume_dice=_known(volumes) if volumes else None,
-            mean_full_volume_dice=_known_mean([*volumes.values()]) if volumes else None,
+            usual_steps=self.job.settings.iterations,
         )
         self.on_epoch_end(record)
         progress.epoch, progress.losses = self.epoch + 1, []
@@ -215,6 +231,7 @@ class Trainer:
         self.checkpoints.save_latest(progress)
         # After the checkpoint, which holds the record too: whoever reads of an epoch can rely on it.
         self.history.append(record)
+        self.course.end_epoch()
         self.report.epoch(record)
 
     def _settle_best(self, record: EpochRecord) -> None:
@@ -224,49 +241,16 @@ class Trainer:
             self.progress.best = score
             self.checkpoints.save_best(self.progress)
 
-    def _reader(self, names: Sequence[str], transform: BatchTransform, purpose: int) -> Reader:
-        settings, cases = self.job.settings, self.job.cases
-        layouts = {name: CaseLayout(_spatial(cases[name]), cases[name].locations) for name in names}
-        patch, initial = _in_3d(transform.patch_size), _in_3d(transform.initial_patch_size)
-        sampler = Sampler(
-            layouts, patch, initial, settings.batch_size, settings.foreground_share, drawn=settings.foreground_drawn
+    def readers(self) -> tuple[Reader, Reader]:
+        """What reads the batches of training and validation; every case is opened."""
+        return (
+            open_reader(self.job, self.job.training, self.augmentation, 0),
+            open_reader(self.job, self.job.validation, self.validation_transform, 1),
         )
-        return Reader(cases, sampler, transform, batch_size=settings.batch_size, seed=settings.seed, purpose=purpose)
 
-    def _on_device(self, batch: Batch, transform: BatchTransform) -> tuple[Tensor, Tensor]:
+    def on_device(self, batch: Batch, transform: BatchTransform) -> tuple[Tensor, Tensor]:
+        """Images and target of a batch, transformed."""
         images, labels = (
             [tensor.to(self.job.device, non_blocking=True) for tensor in tensors] for tensors in (batch.images, batch.labels)
         )
         return transform(images, labels, batch.parameters)
-
-
-def _shown(reader: Reader, numbers: range, description: str) -> Iterable[Batch]:
-    """The batches of those numbers, read ahead, with a progress bar."""
-    with progress_bar(len(numbers), description) as advance, reader.ahead(numbers) as batches:
-        for batch in batches:
-            yield batch
-            advance()
-
-
-def _mean(losses: list[Tensor]) -> float:
-    return float(torch.stack([loss.cpu() for loss in losses]).double().mean())
-
-
-def _known_mean(values: Sequence[float]) -> float:
-    """Mean without what is not a number; NaN if nothing is one."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan
-
-
-def _known(dice: Mapping[str, float]) -> dict[str, float | None]:
-    """The same with None for what is not a number."""
-    return {name: None if math.isnan(value) else value for name, value in dice.items()}
-
-
-def _spatial(case: PreprocessedCase) -> tuple[int, int, int]:
-    z, y, x = case.image.shape[1:]
-    return z, y, x
-
-
-def _in_3d(size: tuple[int, ...]) -> tuple[int, ...]:
-    return (1,) * (3 - len(size)) + size

@@ -79,3 +79,24 @@ def test_cases_that_are_in_no_fold_of_the_data_are_counted(tmp_path: Path, caplo
     (raw / FILE_NAME).write_text(json.dumps([{"train": CASES[:10], "val": CASES[10:20]}]))
     provide_splits(raw, tmp_path / "preprocessed", CASES)
     assert "splits_final.json leaves out 3 of 23 cases; they are in no fold." in caplog.text
+
+
+def test_nnunets_folds_are_taken_where_there_are_no_others(tmp_path: Path, caplog) -> None:
+    raw, preprocessed, theirs = tmp_path / "raw", tmp_path / "preprocessed", tmp_path / "theirs"
+    theirs.mkdir()
+    provide_splits(raw, preprocessed / "a", CASES, theirs)
+    assert read_splits(preprocessed / "a" / FILE_NAME, CASES) == make_splits(CASES)
+    (theirs / FILE_NAME).write_text(json.dumps([{"train": CASES[:20], "val": CASES[20:]}]))
+    with caplog.at_level("INFO", "segforge"):
+        provide_splits(raw, preprocessed / "b", CASES, theirs)
+    assert read_splits(preprocessed / "b" / FILE_NAME, CASES).root[0].val == tuple(CASES[20:])
+    assert f"The folds are those of nnU-Net, {theirs / FILE_NAME}." in caplog.text
+    provide_splits(raw, preprocessed / "a", CASES, theirs)  # ours are there already
+    assert read_splits(preprocessed / "a" / FILE_NAME, CASES) == make_splits(CASES)
+
+
+def test_nnunets_folds_of_other_cases_are_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps([{"train": CASES[:20], "val": ["nobody"]}]))
+    with pytest.raises(SegForgeError, match="fold 0 has the unknown case nobody"):
+        provide_splits(tmp_path / "raw", tmp_path / "preprocessed", CASES, tmp_path)
+    assert not (tmp_path / "preprocessed").exists()

@@ -11,7 +11,7 @@ from segforge.networks.build import build
 from segforge.networks.build import parameter_count as built_parameters
 from segforge.networks.layers import ResidualBlock
 from segforge.planning import memory
-from segforge.planning.cost import parameter_count, training_operations
+from segforge.planning.cost import cost_of
 from segforge.planning.fingerprint import Fingerprint
 from segforge.planning.planner import Planner
 from segforge.planning.plans import Configuration
@@ -65,11 +65,11 @@ def on_meta(configuration: Configuration) -> tuple[nn.Module, Shapes]:
 
 def test_parameters_and_operations_equal_those_of_the_built_networks(golden: list[Built]) -> None:
     for built in golden:
-        assert parameter_count(built.configuration.architecture) == built_parameters(built.network)
+        assert cost_of(built.configuration).parameters == built_parameters(built.network)
         forward = sum(_operations(module, shape) for module, shape in built.shapes)
         for head, size in zip(built.network.heads, _head_sizes(built.network, built.configuration), strict=True):
             forward += 2 * head.convolution.weight.numel() * size
-        assert training_operations(built.configuration) == 3 * built.configuration.batch_size * forward
+        assert cost_of(built.configuration).operations == 3 * built.configuration.batch_size * forward
 
 
 def test_parameters_equal_those_of_nnunets_networks(shared: Path) -> None:
@@ -85,7 +85,7 @@ def test_parameters_equal_those_of_nnunets_networks(shared: Path) -> None:
         for preset, (planner, gpu_memory) in presets.items():
             settings = PlannerSettings(planner=planner, gpu_memory=gpu_memory)
             plans = Planner(settings).plan(fingerprint, description, path.stem).plans
-            ours = {name: parameter_count(item.architecture) for name, item in plans.configurations.items()}
+            ours = {name: cost_of(item).parameters for name, item in plans.configurations.items()}
             assert ours == counted[content["name"]][preset]
             compared += len(ours)
     assert compared == 188

@@ -235,9 +235,9 @@ def test_a_pickle_without_a_zip_around_it_is_refused(theirs: Path, tmp_path: Pat
     content = read_pth(theirs) | {"logging": Evil(tmp_path / "sentinel")}
     path = theirs / "fold_0" / "checkpoint_final.pth"
     torch.save(content, path, _use_new_zipfile_serialization=False)
-    _refused(theirs, tmp_path, "no checkpoint of nnU-Net 2")
+    _refused(theirs, tmp_path, "no checkpoint of torch's")
     path.write_bytes(path.read_bytes()[:100])
-    _refused(theirs, tmp_path, "no checkpoint of nnU-Net 2")
+    _refused(theirs, tmp_path, "no checkpoint of torch's")
 
 
 def test_a_cut_checkpoint_is_refused(theirs: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_ours_and_nnunets_checkpoints_give_the_same_start(tmp_path: Path, networ
     _, configuration = model.configuration(model.plans)
     for path in (folder / "fold_0" / "checkpoint_final.pth", model.fold("0").path / FINAL):
         fresh = build(configuration.architecture, seed=77)
-        adopt(fresh, starting_weights(path, configuration.architecture))
+        adopt(fresh, configuration.architecture, starting_weights(path, configuration.architecture))
         assert all(torch.equal(tensor, weights(model)[name]) for name, tensor in fresh.state_dict().items())
 
 
@@ -32,9 +32,9 @@ def test_other_channels_and_labels(tmp_path: Path, caplog: pytest.LogCaptureFixt
     spec = configuration.architecture.model_copy(update={"input_channels": 2, "output_channels": 6})
     fresh, before = build(spec, seed=77), build(spec, seed=77).state_dict()
     with pytest.raises(SegForgeError, match="--adapt-channels"):
-        adopt(fresh, starting_weights(path, spec))
+        adopt(fresh, spec, starting_weights(path, spec))
     with caplog.at_level("INFO", "segforge"):
-        adopt(fresh, starting_weights(path, spec, adapt_channels=True))
+        adopt(fresh, spec, starting_weights(path, spec, adapt_channels=True))
     after = fresh.state_dict()
     first = after["encoder.0.0.convolution.weight"]
     assert torch.equal(first, weights(model)["encoder.0.0.convolution.weight"].repeat(1, 2, 1, 1, 1))
@@ -49,7 +49,7 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     model = small_model(tmp_path / "plain")
     _, configuration = model.configuration(model.plans)
     with pytest.raises(SegForgeError, match="are of another network"):
-        adopt(build(configuration.architecture), starting_weights(path, configuration.architecture))
+        adopt(build(configuration.architecture), configuration.architecture, starting_weights(path, configuration.architecture))
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
@@ -61,4 +61,4 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     _, configuration = model.configuration(model.plans)
     start = starting_weights(folder / "fold_0" / "checkpoint_final.pth", configuration.architecture)
     with pytest.raises(SegForgeError, match="hold NaN"):
-        adopt(build(configuration.architecture), start)
+        adopt(build(configuration.architecture), configuration.architecture, start)

@@ -21,14 +21,14 @@ def weights(**changes) -> StartingWeights:
 
 def test_everything_is_taken_over_from_the_same_network() -> None:
     network, start = build(SPEC, seed=1), weights()
-    adopt(network, start)
+    adopt(network, SPEC, start)
     assert all(torch.equal(tensor, start.weights[name]) for name, tensor in network.state_dict().items())
 
 
 def test_heads_for_other_labels_stay_fresh_and_that_is_said(caplog) -> None:
     network, fresh, start = build(SPEC, seed=1), build(SPEC, seed=1), weights(output_channels=5)
     with caplog.at_level("INFO", "segforge"):
-        adopt(network, start)
+        adopt(network, SPEC, start)
     for name, tensor in network.state_dict().items():
         expected = fresh.state_dict()[name] if name.startswith("heads.") else start.weights[name]
         assert torch.equal(tensor, expected)
@@ -38,7 +38,7 @@ def test_heads_for_other_labels_stay_fresh_and_that_is_said(caplog) -> None:
 
 def test_one_head_less_is_a_head_that_differs() -> None:
     network, start = build(SPEC, seed=1), weights(deep_supervision=False)
-    adopt(network, start)
+    adopt(network, SPEC, start)
     assert torch.equal(network.encoder[0][0].convolution.weight, start.weights["encoder.0.0.convolution.weight"])
 
 
@@ -53,18 +53,19 @@ def test_one_head_less_is_a_head_that_differs() -> None:
 )
 def test_another_network_is_refused(change: dict, message: str) -> None:
     with pytest.raises(SegForgeError, match=message):
-        adopt(build(SPEC), weights(**change))
+        adopt(build(SPEC), SPEC, weights(**change))
 
 
 @pytest.mark.parametrize(("there", "here"), [(4, 1), (1, 3), (2, 5), (3, 2)])
 @pytest.mark.parametrize("kind", ["plain_unet", "residual_encoder_unet"])
 def test_the_first_layer_is_made_to_fit_on_demand_alone(there: int, here: int, kind: str, caplog) -> None:
     start = weights(input_channels=there, network=kind)
-    network = build(SPEC.model_copy(update={"input_channels": here, "network": kind}), seed=1)
+    spec = SPEC.model_copy(update={"input_channels": here, "network": kind})
+    network = build(spec, seed=1)
     with pytest.raises(SegForgeError, match="For another number of input channels: --adapt-channels"):
-        adopt(network, start)
+        adopt(network, spec, start)
     with caplog.at_level("INFO", "segforge"):
-        adopt(network, replace(start, adapt_channels=True))
+        adopt(network, spec, replace(start, adapt_channels=True))
     first, *others = network.state_dict()
     theirs, ours = start.weights[first], network.state_dict()[first]
     for channel in range(here):
@@ -76,14 +77,14 @@ def test_the_first_layer_is_made_to_fit_on_demand_alone(there: int, here: int, k
 
 def test_another_network_is_not_made_to_fit() -> None:
     with pytest.raises(SegForgeError, match="are of another network"):
-        adopt(build(SPEC), replace(weights(features=(4, 8, 16), input_channels=2), adapt_channels=True))
+        adopt(build(SPEC), SPEC, replace(weights(features=(4, 8, 16), input_channels=2), adapt_channels=True))
 
 
 def test_weights_that_are_no_numbers_are_refused() -> None:
     start = weights()
     start.weights["decoder.0.up.weight"][0] = torch.nan
     with pytest.raises(SegForgeError, match=r"decoder.0.up.weight in other.safetensors hold NaN"):
-        adopt(build(SPEC), start)
+        adopt(build(SPEC), SPEC, start)
 
 
 def test_a_training_begins_with_them_and_goes_on_from_its_own(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""The processes that train one network together, and sums over all of them. Alone, everything is what it is.
+
+Each takes its share of every batch. Gradients are averaged over the processes; what is a mean over the whole batch is
+therefore given to each of them such that the average of all is that mean, however unevenly samples and labels are spread.
+"""
+
+from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+
+
+def size() -> int:
+    """Number of processes."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process; the first one, 0, is the one that writes and tells."""
+    return distributed.get_rank() if size() > 1 else 0
+
+
+def share(samples: int) -> slice:
+    """Which samples of a batch are this process's; the first processes take one more where they do not go evenly."""
+    each, more = divmod(samples, size())
+    begin = rank() * each + min(rank(), more)
+    return slice(begin, begin + each + (rank() < more))
+
+
+def part(parameters: Any, samples: slice) -> Any:
+    """What was drawn for some samples of a batch, from what was drawn for all of it.
+
+    Args:
+        parameters: A dataclass of arrays whose first axis counts the samples, and of other such dataclasses.
+        samples: Those to take.
+    """
+    if isinstance(parameters, np.ndarray):
+        return parameters[samples]
+    if is_dataclass(parameters) and not isinstance(parameters, type):
+        return replace(
+            parameters, **{field.name: part(getattr(parameters, field.name), samples) for field in fields(parameters)}
+        )
+    return parameters
+
+
+def summed(values: Tensor) -> Tensor:
+    """The sum over all processes; gradients flow through it to each of them."""
+    return _Sum.apply(values) if size() > 1 else values  # type: ignore[no-untyped-call]
+
+
+def averaged(values: Tensor) -> Tensor:
+    """The mean over all processes, without gradients."""
+    with torch.no_grad():
+        return summed(values) / size()
+
+
+def ratio(total: Tensor, count: Tensor) -> Tensor:
+    """The mean of what is counted in all processes, as the average of what each gets; 0 where nothing is counted.
+
+    Args:
+        total: Sum over this process's part.
+        count: How many those are.
+    """
+    return total * size() / summed(count).clamp(min=1)
+
+
+def weighted(mean: Tensor, samples: int) -> Tensor:
+    """A mean over this process's samples as its share of the mean over all of them."""
+    return mean if size() == 1 else ratio(mean * samples, torch.tensor(float(samples), device=mean.device))
+
+
+def any_of(flag: bool) -> bool:
+    """Whether a flag is up in any of the processes, so that all of them decide alike; waits for the slowest."""
+    if size() == 1:
+        return flag
+    raised = torch.tensor(int(flag))
+    distributed.all_reduce(raised, op=distributed.ReduceOp.MAX, group=_on_host())
+    return bool(raised)
+
+
+@lru_cache(maxsize=1)
+def _on_host() -> Any:
+    """The same processes, for numbers that lie on the host."""
+    return distributed.new_group(backend="gloo")
+
+
+class _Sum(torch.autograd.Function):
+    """All-reduce, forwards and backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        result = values.detach().clone()
+        distributed.all_reduce(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        result = gradients[0].contiguous().clone()
+        distributed.all_reduce(result)
+        return result
