@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from segforge.networks.learning import Convolution, InstanceNorm, centred_convolution, normalized_and_activated
+from segforge.networks.learning import Convolution, InstanceNorm, centred_convolution, learns, normalized_and_activated
 
 CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -39,7 +39,7 @@ class ConvolutionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From `(B, channels, ...)` to `(B, features, .../stride)`."""
-        if torch.is_grad_enabled() and isinstance(self.norm, InstanceNorm):
+        if learns(self.convolution) and isinstance(self.norm, InstanceNorm):
             return normalized_and_activated(self.norm, centred_convolution(self.convolution, x), SLOPE)
         return nn.functional.leaky_relu(self.norm(self.convolution(x)), SLOPE, inplace=True)
 
@@ -76,7 +76,7 @@ class ResidualBlock(nn.Module):
 
     def _changes(self, x: Tensor) -> Tensor:
         x = self.first(x)
-        centred = torch.is_grad_enabled() and isinstance(self.norm, InstanceNorm)
+        centred = learns(self.second) and isinstance(self.norm, InstanceNorm)
         return self.norm(centred_convolution(self.second, x) if centred else self.second(x))  # type: ignore[no-any-return]
 
 

@@ -11,6 +11,12 @@ InstanceNorm = nn.InstanceNorm2d | nn.InstanceNorm3d
 Transposed = nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
+def learns(layer: nn.Module) -> bool:
+    """Whether gradients of a layer's weights are recorded now."""
+    weight = layer.weight
+    return torch.is_grad_enabled() and isinstance(weight, Tensor) and weight.requires_grad
+
+
 def centred_convolution(convolution: Convolution, x: Tensor) -> Tensor:
     """A convolution without its bias, for what is brought to mean 0 anyway: the bias has no effect and no gradient."""
     convolve = functional.conv3d if isinstance(convolution, nn.Conv3d) else functional.conv2d

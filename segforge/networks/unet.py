@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from segforge.networks.layers import TRANSPOSED, ConvolutionStack, Head, ResidualBlock
-from segforge.networks.learning import upsampled
+from segforge.networks.learning import learns, upsampled
 from segforge.planning.architecture import ArchitectureSpec
 
 
@@ -81,7 +81,7 @@ class _DecoderStage(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """From the stage below and the encoder's output to this stage's features."""
-        up = upsampled(self.up, x) if torch.is_grad_enabled() and x.device.type == "cpu" else self.up(x)
+        up = upsampled(self.up, x) if learns(self.up) and x.device.type == "cpu" else self.up(x)
         return self.convolutions(torch.cat((up, skip), 1))  # type: ignore[no-any-return]
 
 

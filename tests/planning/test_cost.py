@@ -53,7 +53,7 @@ def golden(shared: Path) -> list[Built]:
 def on_meta(configuration: Configuration) -> tuple[nn.Module, Shapes]:
     shapes: Shapes = []
     with torch.device("meta"):
-        network = build(configuration.architecture)
+        network = build(configuration.architecture).requires_grad_(False)  # what learns goes another way, with the same work
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
                 module.register_forward_hook(lambda module, _, output: shapes.append((module, tuple(output.shape))))
