@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
+
+_PATIENCE = 5.0
+"""Seconds to wait for dead workers to be known as such."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +188,9 @@ def _collect(future: Future[Result], task: Task[Result], outcome: Outcome[Result
 
 def cause_of_death(pool: Mapping[int, Any]) -> str:
     """How workers of a process pool died: signals or exit statuses, and the largest memory that a child process used."""
-    for worker in pool.values():
-        worker.join(timeout=5)
+    end = time.monotonic() + _PATIENCE
+    while any(worker.exitcode is None for worker in pool.values()) and time.monotonic() < end:
+        time.sleep(0.01)  # another thread that waits for them may know it first
     # A broken pool ends its healthy workers with SIGTERM: that is not the cause.
     codes = sorted({worker.exitcode for worker in pool.values() if worker.exitcode not in (None, 0, -signal.SIGTERM)})
     how = ", ".join(f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}" for code in codes)
