@@ -17,13 +17,16 @@ Attempt = Callable[[Case, DecodedCase, Path], None]
 _VOXELS = 1 << 22
 """Most voxels of a case that are tried."""
 
+_MOST_CASES = 8
+"""That are tried by each worker."""
+
 
 def seconds_for(
     attempt: Attempt, cases: Sequence[Case], work: Sequence[int], reader: CaseReader, folder: Path, workers: int
 ) -> float | None:
     """About how long a preprocessing takes.
 
-    As many cases of middle size as work at once are tried side by side, of those that must still be read if there are any.
+    Some cases of middle size are tried, as many at once as will be, of those that must still be read if there are any.
 
     Args:
         attempt: Preprocesses a part of a case and writes it into a folder.
@@ -38,18 +41,24 @@ def seconds_for(
     """
     unread = [number for number, case in enumerate(cases) if case.id not in reader]
     by_work = sorted(unread if len(unread) >= workers else range(len(cases)), key=work.__getitem__)
-    begin = (len(by_work) - workers) // 2
+    each = max(1, min(_MOST_CASES, _VOXELS // work[by_work[len(by_work) // 2]]))
+    tried = _middle(by_work, workers * each)
     with temporary_folder(folder) as place:
-        tasks = [
-            Task(cases[number].id, _seconds_of, (attempt, cases[number], reader, place))
-            for number in by_work[begin : begin + workers]
-        ]
+        first = Task("first", _seconds_of, (attempt, cases[tried[0]], reader, place))  # whatever takes time only once
+        tasks = [Task(cases[number].id, _seconds_of, (attempt, cases[number], reader, place)) for number in tried]
+        warm = run_all(threads, [first], resources=Resources(), description="trial")
         outcome = run_all(threads, tasks, resources=Resources(workers), description="trial")
-    if outcome.failures:
+    if warm.failures or outcome.failures:
         return None
-    tried = sum(work[number] for number in by_work[begin : begin + workers])
-    reading, rest = np.sum([*outcome.results.values()], axis=0) / tried  # seconds for each piece of work
-    return float(reading * sum(work[number] for number in unread) + rest * sum(work)) / workers
+    seconds = outcome.results | {tasks[0].name: (warm.results["first"][0], outcome.results[tasks[0].name][1])}
+    per_work = np.sum([*seconds.values()], axis=0) / sum(work[number] for number in tried)
+    to_read = sum(work[number] for number in unread if cases[number].id not in reader)
+    return float(per_work @ [to_read, sum(work)]) / workers
+
+
+def _middle(numbers: Sequence[int], count: int) -> Sequence[int]:
+    begin = max(0, (len(numbers) - count) // 2)
+    return numbers[begin : begin + count]
 
 
 def _seconds_of(attempt: Attempt, case: Case, reader: CaseReader, folder: Path) -> tuple[float, float]:
