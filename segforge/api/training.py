@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from segforge import plugins
@@ -20,10 +21,12 @@ from segforge.networks.model_folder import BEST, FINAL, ModelFolder
 from segforge.planning.fingerprint import FILE_NAME as FINGERPRINT
 from segforge.planning.plans import Configuration, Plans
 from segforge.sharing.starting_weights import starting_weights
+from segforge.training import group
 from segforge.training.loggers import LOGGERS
 from segforge.training.nnunet_names import is_nnunet_trainer, settings_of_trainer
 from segforge.training.run import Training, train_fold
 from segforge.training.settings import TrainingSettings
+from segforge.training.together import followed, joined
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +109,7 @@ def train(
     adapt_channels: bool = False,
     mode: TrainingMode = TrainingMode(),
     device: str = "auto",
+    gpus: int = 1,
     restart: bool = False,
     workspace: Path | None = None,
 ) -> Summary:
@@ -123,6 +127,8 @@ def train(
         adapt_channels: Whether its first layer may be made to fit another number of input channels.
         mode: What to leave out.
         device: `auto`, `cuda`, `cuda:N`, `mps` or `cpu`.
+        gpus: Number of GPUs of this machine that share each batch; with `cpu` that of processes. Started by torchrun, it
+            joins the others.
         restart: Whether to move an earlier result aside and begin anew.
         workspace: The workspace folder; None finds it.
 
@@ -135,21 +141,32 @@ def train(
     """
     if mode.extend and restart:
         raise SegForgeError("--extend goes on from what --restart moves aside. Choose one.")
-    prepared = open_prepared(dataset, device, workspace, mode.keep_logits)
-    model, found = named_model(prepared.preprocessed, prepared.results, configuration, plans=plans, name=name, trainer=trainer)
-    for logger in mode.log:
-        plugins.find("loggers", logger, LOGGERS)
-    if not mode.validate_only:
-        training = prepare_training(
-            prepared, model, found, configuration, str(fold), trainer=trainer, options=options, pretrained=pretrained
+    if gpus > 1 and not mode.validate_only:
+        work = partial(
+            train, dataset, configuration, fold, plans=plans, name=name, trainer=trainer, options=options, pretrained=pretrained,
+            adapt_channels=adapt_channels, mode=mode, device=device, restart=restart, workspace=workspace,
+        )  # fmt: skip
+        with followed(gpus, device, work):
+            return work()
+    with joined(device) as own_device:
+        prepared = open_prepared(dataset, own_device, workspace, mode.keep_logits)
+        model, found = named_model(
+            prepared.preprocessed, prepared.results, configuration, plans=plans, name=name, trainer=trainer
         )
-        start = None
-        if pretrained is not None:
-            spec = found.configuration(configuration).architecture
-            start = starting_weights(pretrained, spec, adapt_channels=adapt_channels)
-        training = replace(training, start=start, keeps_checkpoints=mode.keeps_checkpoints)
-        train_fold(replace(training, extend=mode.extend, loggers=tuple(mode.log)), restart=restart)
-    return _validate(prepared, model, str(fold), mode)
+        for logger in mode.log:
+            plugins.find("loggers", logger, LOGGERS)
+        if not mode.validate_only:
+            training = prepare_training(
+                prepared, model, found, configuration, str(fold), trainer=trainer, options=options, pretrained=pretrained
+            )
+            start = None
+            if pretrained is not None:
+                spec = found.configuration(configuration).architecture
+                start = starting_weights(pretrained, spec, adapt_channels=adapt_channels)
+            training = replace(training, start=start, keeps_checkpoints=mode.keeps_checkpoints)
+            train_fold(replace(training, extend=mode.extend, loggers=tuple(mode.log)), restart=restart)
+        with group.first_alone():
+            return _validate(prepared, model, str(fold), mode)
 
 
 def prepare_training(
@@ -180,7 +197,7 @@ def prepare_training(
     """
     chosen = plans.configuration(configuration)
     previous = prepared.previous_model(model.path.name, plans, configuration) if chosen.previous_stage else None
-    settings = _training_settings(trainer, options, chosen, pretrained, previous)
+    settings = training_settings(trainer, options, chosen, pretrained, previous)
     cases = fold_cases(prepared.splits, fold, [case.id for case in prepared.raw.cases])
     store = prepared.store(plans, configuration, sorted({*cases.train, *cases.val}), previous)
     labels, device = prepared.raw.description.label_scheme, prepared.device
@@ -215,7 +232,7 @@ def _validate(prepared: Prepared, model: ModelFolder, fold: str, mode: TrainingM
     )
 
 
-def _training_settings(
+def training_settings(
     trainer: str,
     options: TrainingOptions,
     configuration: Configuration,

@@ -24,6 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_mode(parser)
     add_device(parser)
+    parser.add_argument(
+        "--gpus",
+        "-num_gpus",
+        type=_gpus,
+        default=1,
+        metavar="N",
+        help="GPUs that share each batch; a fold on each of them is quicker (default: 1)",
+    )
     _add_nnunet(parser)
     add_settings(parser)
 
@@ -81,15 +89,12 @@ def _add_nnunet(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-device", dest="device", default=argparse.SUPPRESS, metavar="DEVICE", help="as --device (default: auto)"
     )
-    group.add_argument("-num_gpus", type=_one_gpu, metavar="1", help="a training uses one (default: 1)")
 
 
-def _one_gpu(word: str) -> int:
-    if word == "1":
-        return 1
-    raise argparse.ArgumentTypeError(
-        f"{word} GPUs for one training are not possible yet; train another fold on the other, with --device cuda:1"
-    )
+def _gpus(word: str) -> int:
+    if word.isdecimal() and int(word):
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{word} is no number of GPUs; give 1 or more")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -117,6 +122,7 @@ def run(options: argparse.Namespace) -> None:
             **({} if options.keep_logits is None else {"keep_logits": options.keep_logits}),
         ),
         device=options.device,
+        gpus=options.gpus,
         restart=options.restart,
         workspace=path_or_none(options.workspace),
     )

@@ -13,6 +13,7 @@ from segforge.errors import Interrupted, SegForgeError
 from segforge.networks.checkpoint import Checkpoint, CheckpointFacts, load_weights, save_checkpoint
 from segforge.networks.model_folder import BEST, FINAL, LATEST
 from segforge.planning.architecture import ArchitectureSpec
+from segforge.training import group
 from segforge.training.course import Course
 from segforge.training.extension import going_on, open_course
 from segforge.training.history import EpochRecord, History
@@ -45,7 +46,7 @@ class Progress:
 
 
 class Checkpoints:
-    """The checkpoints of one training. What is no longer finite is never saved."""
+    """The checkpoints of one training, which the first of its processes writes. What is no longer finite is never saved."""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Checkpoints:
         self._mirror_axes = mirror_axes
         self._saved_at = time.monotonic()
         self._latest_is_whole = False
+        self._writes = job.keeps_checkpoints and group.rank() == 0
 
     def restore(self) -> Progress:
         """Load the newest checkpoint that is whole into network and optimizer; without one all begins at 0.
@@ -103,20 +105,23 @@ class Checkpoints:
         Raises:
             Interrupted: If they did.
         """
-        if stop.requested or time.monotonic() - self._saved_at > _SAVE_SECONDS:
+        is_asked = group.any_of(stop.requested)
+        if is_asked or time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self.save_latest(progress)
-        if stop.requested and not self._job.keeps_checkpoints:
+        if not is_asked:
+            return
+        group.wait()  # where one process ends, a launcher ends the others: not before the checkpoint is there
+        if not self._job.keeps_checkpoints:
             raise Interrupted(f"Stopped in epoch {progress.epoch}; with --no-checkpoints nothing is saved.")
-        if stop.requested:
-            raise Interrupted(
-                f"Stopped in epoch {progress.epoch} after {len(progress.losses)} steps; saved. Type the command again to go on."
-            )
+        raise Interrupted(
+            f"Stopped in epoch {progress.epoch} after {len(progress.losses)} steps; saved. Type the command again to go on."
+        )
 
     def save_latest(self, progress: Progress) -> None:
         """Save, if checkpoints are kept; the one before it is kept too, unless that was found damaged."""
         self.refuse_divergence(progress)
         self._saved_at = time.monotonic()
-        if not self._job.keeps_checkpoints:
+        if not self._writes:
             return
         if self._latest_is_whole:
             keep_previous(self._job.folder)
@@ -125,15 +130,16 @@ class Checkpoints:
 
     def save_best(self, progress: Progress) -> None:
         """Save what scores best so far, if checkpoints are kept."""
-        if self._job.keeps_checkpoints:
+        if self._writes:
             self.refuse_divergence(progress)
             self._save(BEST, progress)
 
     def finish(self, progress: Progress) -> None:
         """Save the final checkpoint, and remove those that only a training that goes on needs."""
         self.refuse_divergence(progress)
-        self._save(FINAL, progress)
-        remove_intermediate(self._job.folder)
+        if group.rank() == 0:
+            self._save(FINAL, progress)
+            remove_intermediate(self._job.folder)
 
     def refuse_divergence(self, progress: Progress) -> None:
         """Never save what is no longer a number: the checkpoints that there are stay good.

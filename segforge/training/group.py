@@ -4,13 +4,19 @@ Each takes its share of every batch. Gradients are averaged over the processes; 
 therefore given to each of them such that the average of all is that mean, however unevenly samples and labels are spread.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
+
+_SEEDS_APART = 1_000_003
+_PATIENCE = timedelta(days=30)
 
 
 def size() -> int:
@@ -23,11 +29,21 @@ def rank() -> int:
     return distributed.get_rank() if size() > 1 else 0
 
 
+def largest_share(samples: int) -> int:
+    """How many samples of a batch the process with the most of them has."""
+    return -(-samples // size())
+
+
 def share(samples: int) -> slice:
     """Which samples of a batch are this process's; the first processes take one more where they do not go evenly."""
     each, more = divmod(samples, size())
     begin = rank() * each + min(rank(), more)
     return slice(begin, begin + each + (rank() < more))
+
+
+def own_seed(seed: int) -> int:
+    """A seed for what each process draws for its share alone; that of the first is the seed itself."""
+    return seed + rank() * _SEEDS_APART
 
 
 def part(parameters: Any, samples: slice) -> Any:
@@ -81,10 +97,42 @@ def any_of(flag: bool) -> bool:
     return bool(raised)
 
 
+def of_first(number: float) -> float:
+    """A number as the first process has it, so that all of them decide alike; waits for that one."""
+    if size() == 1:
+        return number
+    told = torch.tensor(number, dtype=torch.float64)
+    distributed.broadcast(told, 0, group=_on_host())
+    return told.item()
+
+
+def wait() -> None:
+    """Wait until all processes are here."""
+    if size() > 1:
+        distributed.barrier(group=_on_host())
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """The first process runs the block, and then the others do."""
+    if rank():
+        wait()
+    yield
+    if not rank():
+        wait()
+
+
+def leave() -> None:
+    """The other processes are no longer of interest."""
+    if distributed.is_available() and distributed.is_initialized():
+        _on_host.cache_clear()
+        distributed.destroy_process_group()
+
+
 @lru_cache(maxsize=1)
 def _on_host() -> Any:
-    """The same processes, for numbers that lie on the host."""
-    return distributed.new_group(backend="gloo")
+    """The same processes, for numbers that lie on the host; they may wait for each other as long as it takes."""
+    return distributed.new_group(backend="gloo", timeout=_PATIENCE)
 
 
 class _Sum(torch.autograd.Function):

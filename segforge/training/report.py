@@ -3,6 +3,8 @@
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -10,12 +12,13 @@ from torch import nn
 from segforge.compute.device import describe_device
 from segforge.networks.build import parameter_count
 from segforge.planning.architecture import ArchitectureSpec
+from segforge.training import group
 from segforge.training.checkpoints import Progress
 from segforge.training.collapse import advice, not_found
 from segforge.training.course import VALIDATION_SHARE
 from segforge.training.history import EpochRecord, History
 from segforge.training.job import TrainingJob
-from segforge.training.loggers.feed import Feeds
+from segforge.training.loggers.feed import Feeds, open_feeds
 from segforge.training.memory import planned_memory
 from segforge.training.precision import training_precision
 
@@ -42,15 +45,18 @@ class Report:
     def begin(self, spec: ArchitectureSpec, network: nn.Module, progress: Progress) -> None:
         """Say what is trained, on what, and where it goes on."""
         job, settings = self._job, self._job.settings
-        memory = planned_memory(job.configuration.model_copy(update={"architecture": spec}), settings.batch_size)
+        memory = planned_memory(
+            job.configuration.model_copy(update={"architecture": spec}), group.largest_share(settings.batch_size)
+        )
         patch = "x".join(map(str, job.configuration.patch_size))
         log.info(
-            "%s, fold %s: %d cases to train, %d to validate; %s, batch %d of %s; %s, %s parameters; %s, %s%s",
+            "%s, fold %s: %d cases to train, %d to validate; %s, batch %d of %s; %s, %s parameters; %s%s, %s%s",
             job.name, job.fold, len(job.training), len(job.validation), progress.course.describe(), settings.batch_size, patch,
             spec.network, f"{parameter_count(network):,}", describe_device(job.device),
-            training_precision(settings.precision, job.device),
-            f", about {memory:.2g} GB of memory" if memory else "",
+            f" and {group.size() - 1} more" if group.size() > 1 else "", training_precision(settings.precision, job.device),
+            f", about {memory:.2g} GB of memory{' each' if group.size() > 1 else ''}" if memory else "",
         )  # fmt: skip
+        self._history.cut_back(progress.epoch, last=progress.record)
         self._records = self._history.read()
         if progress.epoch or progress.losses:
             log.info("Going on at epoch %d, step %d.", progress.epoch, len(progress.losses))
@@ -68,7 +74,8 @@ class Report:
             self._announce_end((self._now() - self._timed_from) / _TIMED_STEPS * steps)
 
     def epoch(self, record: EpochRecord) -> None:
-        """An epoch is done: a line for it, the picture from time to time, a warning where nothing is learned."""
+        """An epoch is done: it enters the history; a line for it, the picture from time to time, a warning where all is 0."""
+        self._history.append(record)
         log.info(
             "epoch %d: loss %.4f, validation %.4f; pseudo-Dice %s; average %.3f%s; lr %.5f; %.1f s",
             record.epoch, record.train_loss, record.validation_loss, _words(record.pseudo_dice),
@@ -110,6 +117,38 @@ class Report:
         if self._job.device.type == "cuda":
             torch.cuda.synchronize(self._job.device)
         return time.monotonic()
+
+
+class Silence(Report):
+    """What a process tells that trains together with the one that tells everything."""
+
+    def begin(self, spec: ArchitectureSpec, network: nn.Module, progress: Progress) -> None:
+        """Say nothing."""
+
+    def step(self) -> None:
+        """Say nothing."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Say nothing."""
+
+    def draw(self) -> None:
+        """Draw nothing."""
+
+
+@contextmanager
+def open_report(job: TrainingJob, history: History, first_epoch: int) -> Iterator[Report]:
+    """Lend what tells of a training.
+
+    Args:
+        job: The training.
+        history: Where its epochs are written.
+        first_epoch: The epoch that it goes on with.
+    """
+    if group.rank():
+        yield Silence(job, history, Feeds([]))
+        return
+    with open_feeds(job, first_epoch) as feeds:
+        yield Report(job, history, feeds)
 
 
 def _words(dice: dict[str, float | None]) -> str:

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from segforge.networks.model_folder import FINAL, FoldFolder, ModelFolder
 from segforge.planning.architecture import ArchitectureSpec
 from segforge.planning.plans import Plans
 from segforge.preprocessing.store import CaseStore, MappedCases
+from segforge.training import group
 from segforge.training.extension import is_finished
 from segforge.training.job import FullVolumeValidator, TrainingJob
 from segforge.training.memory import explained_memory
@@ -80,10 +82,31 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
         training: What to train.
         restart: Whether to move an earlier result of this fold aside and begin anew.
 
+    Where several processes train together, the first one alone sees to the folder; the others follow it into the training.
+
     Raises:
-        SegForgeError: If the model folder belongs to other plans, settings or cases, a case is missing or damaged, or
-            another process trains the fold.
+        SegForgeError: If the model folder belongs to other plans, settings or cases, a case is missing or damaged,
+            another process trains the fold, or there are more processes than samples in a batch.
     """
+    if (batch := training.settings.batch_size) < group.size():
+        raise SegForgeError(
+            f"A batch of {batch} cannot be shared by {group.size()} processes. Use --gpus {batch}, or a larger --batch-size."
+        )
+    if group.rank():
+        _follow(training)
+    else:
+        _lead(training, restart=restart)
+
+
+def _follow(training: Training) -> None:
+    with _explained_memory(training):
+        trainer = make_trainer(replace(training, loggers=()))
+        if group.of_first(False):
+            trainer.run()
+
+
+def _lead(training: Training, *, restart: bool) -> None:
+    """All that concerns the folder, and the training."""
     model, folder = training.model, training.model.fold(training.fold)
     others = [fold for fold in model.begun_folds() if fold != training.fold]
     begins = restart or training.fold not in model.begun_folds()
@@ -99,8 +122,9 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
         _settle_cases(training, folder)
         with run.alone():
             if is_finished(folder.path, training.extend):
+                group.of_first(False)
                 return
-    with explained_memory(training.plans.configuration(training.configuration), training.settings.batch_size, training.device):
+    with _explained_memory(training):
         trainer = make_trainer(training, run)
         own = _own_plans(training, trainer.spec)
         if not alone:
@@ -110,6 +134,7 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
         make_folder(model.path)
         with run.alone():
             if folder.is_trained and not (is_trained or restart):  # another process was quicker
+                group.of_first(False)
                 return
             if restart and folder.path.is_dir():
                 _move_aside(model, folder)
@@ -117,8 +142,14 @@ def train_fold(training: Training, *, restart: bool = False) -> None:
                 _write_model(training, own)
             make_folder(folder.path)
             _settle_cases(training, folder)
+            group.of_first(True)
             with log_file(folder.path / "train.log"):
                 trainer.run()
+
+
+def _explained_memory(training: Training) -> AbstractContextManager[None]:
+    configuration = training.plans.configuration(training.configuration)
+    return explained_memory(configuration, group.largest_share(training.settings.batch_size), training.device)
 
 
 def _write_model(training: Training, plans: Plans) -> None:

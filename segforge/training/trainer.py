@@ -13,6 +13,7 @@ from segforge.errors import SegForgeError
 from segforge.networks.batch_norm import with_norm
 from segforge.networks.build import build
 from segforge.planning.architecture import ArchitectureSpec
+from segforge.training import group
 from segforge.training.augmentation import BatchTransform, NoAugmentation, build_augmentation
 from segforge.training.batches import open_reader, shown_batches
 from segforge.training.checkpoints import Checkpoints, Progress
@@ -22,7 +23,6 @@ from segforge.training.epoch_scores import score_epoch
 from segforge.training.extension import open_course
 from segforge.training.history import EpochRecord, History
 from segforge.training.job import TrainingJob
-from segforge.training.loggers.feed import open_feeds
 from segforge.training.losses import build_loss
 from segforge.training.optimizers import build_optimizer
 from segforge.training.precision import gradient_scaler, training_precision
@@ -30,7 +30,8 @@ from segforge.training.pretrained import adopt
 from segforge.training.prior import expect_background
 from segforge.training.pseudo_dice import overlap_counts
 from segforge.training.reader import Batch, Reader
-from segforge.training.report import Report
+from segforge.training.report import open_report
+from segforge.training.running import grouped
 
 
 class Trainer:
@@ -48,6 +49,7 @@ class Trainer:
         self.precision = training_precision(job.settings.precision, job.device)
         self.scaler = gradient_scaler(self.precision, job.device)
         self.optimizer = self.build_optimizer()
+        self.running: nn.Module = self.network
         self.loss = self.build_loss()
         self.augmentation = self.build_augmentation()
         self.validation_transform = self.build_validation_transform()
@@ -102,10 +104,14 @@ class Trainer:
         return self.course.learning_rate(epoch)
 
     def train_step(self, images: Tensor, target: Tensor) -> Tensor:
-        """One step on a batch; returns the loss, which stays on the device."""
+        """One step on a batch; returns the loss, which stays on the device.
+
+        Where several processes train, the batch is this one's share, the loss its part of a mean over all of them, and it is
+        `running` (the network, which averages the gradients over the processes) that must be called.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.job.device, self.precision):
-            outputs = self.network(images)
+            outputs = self.running(images)
         loss: Tensor = self.loss(outputs, target)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
@@ -149,13 +155,12 @@ class Trainer:
         """
         self.checkpoints = Checkpoints(self.job, self.spec, self.network, self.optimizer, self.scaler, self.mirror_axes())
         self.progress = self.checkpoints.restore()
-        self.history.cut_back(self.epoch, last=self.progress.record)
+        self.running = grouped(self.network, self.job.device)
         training, validation = self.readers()
-        with open_feeds(self.job, self.epoch) as feeds:
-            self.report = Report(self.job, self.history, feeds)
+        with open_report(self.job, self.history, self.epoch) as self.report:
             self.report.begin(self.spec, self.network, self.progress)
             with deferred_stop() as stop:
-                while self.losses or self.course.goes_on(self.epoch):
+                while self.losses or group.of_first(self.course.goes_on(self.epoch)):
                     self._run_epoch(training, validation, stop)
             self.checkpoints.finish(self.progress)
             self.report.draw()
@@ -179,31 +184,34 @@ class Trainer:
         numbers = range(first + len(self.losses), first + self.course.iterations)
         for batch in shown_batches(reader, numbers, f"epoch {self.epoch}"):
             heed(self.job, self.checkpoints, self.progress, self.learning_rate(self.epoch))
-            if self.course.ends_epoch(len(self.losses)) and self.losses:
+            if group.of_first(self.course.ends_epoch(len(self.losses))) and self.losses:
                 break
             self._set_learning_rate()
-            torch.manual_seed(self.job.settings.seed + first + len(self.losses))  # of dropout
-            self.losses.append(self.train_step(*self.on_device(batch, self.augmentation)))
+            torch.manual_seed(group.own_seed(self.job.settings.seed + first + len(self.losses)))  # of dropout
+            self.losses.append(group.averaged(self.train_step(*self.on_device(batch, self.augmentation))))
             self.report.step()
             self.checkpoints.save_when_due(self.progress, stop)
 
     def _set_learning_rate(self) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.epoch)
+        learning_rate = group.of_first(self.learning_rate(self.epoch))
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = learning_rate
 
     def _validate(self, reader: Reader, stop: StopRequest) -> list[tuple[Tensor, Tensor]]:
         self.course.begin_validation()
-        first, count = self.epoch * self.job.settings.validation_iterations, self.course.validation_steps(len(self.losses))
+        first = self.epoch * self.job.settings.validation_iterations
+        count = int(group.of_first(self.course.validation_steps(len(self.losses))))
         scores = []
         for batch in shown_batches(reader, range(first, first + count), "validation patches"):
-            scores.append(self.validation_step(*self.on_device(batch, self.validation_transform)))
+            loss, counts = self.validation_step(*self.on_device(batch, self.validation_transform))
+            scores.append((group.averaged(loss), group.summed(counts)))
             self.checkpoints.save_when_due(self.progress, stop)
         return scores
 
     def _validate_whole_cases(self, stop: StopRequest) -> list[dict[str, float]]:
         """Dice of each of a few whole cases, in the epochs that the settings ask for and in the last one."""
         every, validator = self.job.settings.validate_every, self.job.full_volume
-        if not every or validator is None or ((self.epoch + 1) % every and not self.course.is_last(self.epoch)):
+        if not every or validator is None or ((self.epoch + 1) % every and not group.of_first(self.course.is_last(self.epoch))):
             return []
         dice = []
         with progress_bar(len(validator.cases), "whole cases") as advance:
@@ -229,10 +237,8 @@ class Trainer:
         self._settle_best(record)
         progress.record = record
         self.checkpoints.save_latest(progress)
-        # After the checkpoint, which holds the record too: whoever reads of an epoch can rely on it.
-        self.history.append(record)
         self.course.end_epoch()
-        self.report.epoch(record)
+        self.report.epoch(record)  # after the checkpoint, which holds the record too: whoever reads of an epoch can rely on it
 
     def _settle_best(self, record: EpochRecord) -> None:
         """Save the best checkpoint if this epoch is it."""
