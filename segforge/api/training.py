@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from segforge import plugins
 from segforge.api.model_names import named_model
@@ -25,6 +26,7 @@ from segforge.training import group
 from segforge.training.loggers import LOGGERS
 from segforge.training.nnunet_names import is_nnunet_trainer, settings_of_trainer
 from segforge.training.run import Training, train_fold
+from segforge.training.running import Compilation
 from segforge.training.settings import TrainingSettings
 from segforge.training.together import followed, joined
 
@@ -77,6 +79,7 @@ class TrainingMode:
         save_probabilities: Whether the validation writes probabilities beside the label maps, as `CASE.npz`.
         extend: Epochs by which to extend a finished training, counted from where it first ended; 0 does not.
         log: Names of loggers: `tensorboard`, `wandb`, `mlflow`, or a plug-in's.
+        compile: Whether to compile the network: `on`, `off`, or `auto`, which does it where it repays.
     """
 
     validate_only: bool = False
@@ -86,10 +89,13 @@ class TrainingMode:
     save_probabilities: bool = False
     extend: int = 0
     log: Sequence[str] = ()
+    compile: Compilation = "auto"
 
     def __post_init__(self) -> None:
         if self.validate_best and not self.keeps_checkpoints:
             raise SegForgeError("--validate-best needs the best checkpoint, which --no-checkpoints leaves out. Choose one.")
+        if self.compile not in get_args(Compilation):
+            raise SegForgeError(f"--compile {self.compile} is unknown. Use {', '.join(get_args(Compilation))}.")
         if self.extend < 0:
             raise SegForgeError(f"--extend {self.extend} is no number of epochs. Give 1 or more.")
         if self.extend and self.validate_only:
@@ -143,8 +149,9 @@ def train(
         raise SegForgeError("--extend goes on from what --restart moves aside. Choose one.")
     if gpus > 1 and not mode.validate_only:
         work = partial(
-            train, dataset, configuration, fold, plans=plans, name=name, trainer=trainer, options=options, pretrained=pretrained,
-            adapt_channels=adapt_channels, mode=mode, device=device, restart=restart, workspace=workspace,
+            train, dataset, configuration, fold, plans=plans, name=name, trainer=trainer, options=options,
+            pretrained=pretrained, adapt_channels=adapt_channels, mode=mode, device=device, restart=restart,
+            workspace=workspace,
         )  # fmt: skip
         with followed(gpus, device, work):
             return work()
@@ -164,7 +171,8 @@ def train(
                 spec = found.configuration(configuration).architecture
                 start = starting_weights(pretrained, spec, adapt_channels=adapt_channels)
             training = replace(training, start=start, keeps_checkpoints=mode.keeps_checkpoints)
-            train_fold(replace(training, extend=mode.extend, loggers=tuple(mode.log)), restart=restart)
+            training = replace(training, extend=mode.extend, loggers=tuple(mode.log), compilation=mode.compile)
+            train_fold(training, restart=restart)
         with group.first_alone():
             return _validate(prepared, model, str(fold), mode)
 

@@ -53,6 +53,12 @@ def _add_mode(parser: argparse.ArgumentParser) -> None:
         help="tensorboard, wandb, mlflow: tell them of each epoch (default: history.jsonl and progress.png alone)",
     )
     parser.add_argument(
+        "--compile",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="compile the network with torch.compile (default: auto, on CUDA for trainings that are not short)",
+    )
+    parser.add_argument(
         "--validate-only", "--val", action="store_true", help="validate what is trained (default: train it first)"
     )
     parser.add_argument(
@@ -119,6 +125,7 @@ def run(options: argparse.Namespace) -> None:
             save_probabilities=options.save_probabilities,
             extend=options.extend,
             log=tuple(options.log),
+            compile=options.compile,
             **({} if options.keep_logits is None else {"keep_logits": options.keep_logits}),
         ),
         device=options.device,

@@ -23,7 +23,10 @@ def open_reader(job: TrainingJob, names: Sequence[str], transform: BatchTransfor
     layouts = {name: CaseLayout(_spatial(cases[name]), cases[name].locations) for name in names}
     patch, initial = _in_3d(transform.patch_size), _in_3d(transform.initial_patch_size)
     sampler = Sampler(layouts, patch, initial, settings.batch_size, settings.foreground_share, drawn=settings.foreground_drawn)
-    return Reader(cases, sampler, transform, batch_size=settings.batch_size, seed=settings.seed, purpose=purpose)
+    return Reader(
+        cases, sampler, transform, batch_size=settings.batch_size, seed=settings.seed, purpose=purpose,
+        pins=job.device.type == "cuda",
+    )  # fmt: skip
 
 
 def shown_batches(reader: Reader, numbers: range, description: str) -> Iterable[Batch]:

@@ -12,6 +12,7 @@ from segforge.dataset.labels import LabelScheme
 from segforge.planning.plans import Configuration
 from segforge.preprocessing.preprocessor import PreprocessedCase
 from segforge.training.pretrained import StartingWeights
+from segforge.training.running import Compilation
 from segforge.training.settings import TrainingSettings
 from segforge.training.sole_run import Run
 
@@ -53,6 +54,7 @@ class TrainingJob:
         extend: Epochs by which a finished training is extended.
         run: What other processes know this training by, and may ask to end soon.
         loggers: Names of the loggers that are told what the history is told.
+        compilation: Whether the network is compiled.
     """
 
     name: str
@@ -71,3 +73,4 @@ class TrainingJob:
     extend: int = 0
     run: Run | None = None
     loggers: tuple[str, ...] = ()
+    compilation: Compilation = "off"

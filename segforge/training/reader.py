@@ -48,6 +48,7 @@ class Reader:
         batch_size: int,
         seed: int,
         purpose: int,
+        pins: bool = False,
     ) -> None:
         """Set what to read.
 
@@ -58,6 +59,7 @@ class Reader:
             batch_size: Samples per batch.
             seed: Of the training.
             purpose: A number that keeps the draws of training and validation apart.
+            pins: Whether batches lie in memory from which a CUDA device fetches them while it computes.
         """
         self._cases = cases
         self._sampler = sampler
@@ -65,6 +67,7 @@ class Reader:
         self._batch_size = batch_size
         self._seed = seed
         self._purpose = purpose
+        self._pins = pins
 
     def read(self, number: int) -> Batch:
         """Read this process's share of one batch into memory."""
@@ -81,6 +84,8 @@ class Reader:
             except Exception as error:
                 cases = ", ".join(position.case for position in positions)
                 raise SegForgeError(f"The augmentation failed on batch {number} ({cases}): {_reason(error)}.") from error
+        if self._pins:
+            images, labels = ([tensor.pin_memory() for tensor in tensors] for tensors in (images, labels))
         return Batch(images, labels, parameters)
 
     @contextmanager

@@ -25,6 +25,7 @@ from segforge.training.extension import is_finished
 from segforge.training.job import FullVolumeValidator, TrainingJob
 from segforge.training.memory import explained_memory
 from segforge.training.pretrained import StartingWeights
+from segforge.training.running import Compilation
 from segforge.training.settings import TrainingSettings
 from segforge.training.sole_run import Run
 from segforge.training.trainer import Trainer
@@ -56,6 +57,7 @@ class Training:
         fingerprint: File of the data set's fingerprint, which the model keeps a copy of.
         extend: Epochs by which a finished training is extended.
         loggers: Names of the loggers that are told what the history is told.
+        compilation: Whether the network is compiled.
     """
 
     model: ModelFolder
@@ -73,6 +75,7 @@ class Training:
     fingerprint: Path | None = None
     extend: int = 0
     loggers: tuple[str, ...] = ()
+    compilation: Compilation = "off"
 
 
 def train_fold(training: Training, *, restart: bool = False) -> None:
@@ -207,6 +210,7 @@ def make_trainer(training: Training, run: Run | None = None) -> Trainer:
             extend=training.extend,
             run=run,
             loggers=training.loggers,
+            compilation=training.compilation,
         )
     )
 

@@ -27,12 +27,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> d
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put saved tensors back into a fresh optimizer of the same kind."""
+    """Put saved tensors back into a fresh optimizer of the same kind, which keeps single numbers on the host or not."""
+    keeps_numbers = not optimizer.defaults.get("fused")
     for name, parameter in network.named_parameters():
         prefix = f"{name}/"
         state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
         for key, tensor in state.items():
-            optimizer.state[parameter][key] = tensor.clone().to(parameter.device) if tensor.ndim else tensor.clone()
+            device = tensor.device if keeps_numbers and not tensor.ndim else parameter.device
+            optimizer.state[parameter][key] = tensor.clone().to(device)
 
 
 def newest_checkpoint(folder: Path, *, extends: bool = False) -> tuple[str, Checkpoint] | None:

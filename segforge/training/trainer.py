@@ -31,7 +31,7 @@ from segforge.training.prior import expect_background
 from segforge.training.pseudo_dice import overlap_counts
 from segforge.training.reader import Batch, Reader
 from segforge.training.report import open_report
-from segforge.training.running import grouped
+from segforge.training.running import compiled, grouped, wants_compiling
 
 
 class Trainer:
@@ -155,7 +155,7 @@ class Trainer:
         """
         self.checkpoints = Checkpoints(self.job, self.spec, self.network, self.optimizer, self.scaler, self.mirror_axes())
         self.progress = self.checkpoints.restore()
-        self.running = grouped(self.network, self.job.device)
+        self.running = grouped(self._compiled(), self.job.device)
         training, validation = self.readers()
         with open_report(self.job, self.history, self.epoch) as self.report:
             self.report.begin(self.spec, self.network, self.progress)
@@ -164,6 +164,15 @@ class Trainer:
                     self._run_epoch(training, validation, stop)
             self.checkpoints.finish(self.progress)
             self.report.draw()
+
+    def _compiled(self) -> nn.Module:
+        """The network, compiled where that is asked for or repays."""
+        job, settings = self.job, self.job.settings
+        if not wants_compiling(job.compilation, job.device, settings):
+            return self.network
+        shape = (group.largest_share(settings.batch_size), self.spec.input_channels, *job.configuration.patch_size)
+        with autocast(job.device, self.precision):
+            return compiled(self.network, torch.zeros(shape, device=job.device))
 
     def _run_epoch(self, training: Reader, validation: Reader, stop: StopRequest) -> None:
         begin = time.monotonic()
