@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from segforge.errors import SegForgeError
 from segforge.networks.build import build_on_meta
 from segforge.networks.checkpoint import load_weights
-from segforge.planning.architecture import ArchitectureSpec
+from segforge.planning.architecture import MONAI, ArchitectureSpec
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,10 @@ class StartingWeights:
 
 
 def adopt(network: nn.Module, spec: ArchitectureSpec, start: StartingWeights) -> None:
-    """Copy weights into a fresh network and say what was loaded, adapted and left fresh: heads that differ are fresh.
+    """Copy weights into a fresh network and say what was loaded, adapted and left fresh.
+
+    Heads that differ in number are fresh, except for fewer heads of MONAI's networks with `adapt_channels`: each is the mean
+    of those that were trained.
 
     Args:
         network: The network.
@@ -47,6 +50,8 @@ def adopt(network: nn.Module, spec: ArchitectureSpec, start: StartingWeights) ->
     heads = _changed_by(spec.model_copy(update={"deep_supervision": True}), "output_channels")
     first = [name for name in _changed_by(spec, "input_channels") if _differs_in_channels(own, start.weights, name)]
     adapted = {name: _adapted(start.weights[name], own[name].shape[1]) for name in first} if start.adapt_channels else {}
+    if start.adapt_channels and spec.network.startswith(MONAI):
+        adapted |= _averaged({name: (start.weights[name], own[name]) for name in heads if name in start.weights})
     theirs = {**start.weights, **adapted}
     differing = [name for name in dict.fromkeys((*own, *theirs)) if _shape(own, name) != _shape(theirs, name)]
     if others := [name for name in differing if name not in heads]:
@@ -82,6 +87,18 @@ def _adapted(weights: Tensor, channels: int) -> Tensor:
     if channels < weights.shape[1]:
         return weights.mean(1, keepdim=True).repeat_interleave(channels, 1)
     return weights[:, torch.arange(channels) % weights.shape[1]]
+
+
+def _averaged(heads: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Of heads, theirs and ours, those that are fewer here: their mean, as often as it is needed."""
+    averaged = {}
+    for name, (theirs, own) in heads.items():
+        if theirs.ndim != own.ndim:
+            continue
+        differing = [axis for axis in range(own.ndim) if theirs.shape[axis] != own.shape[axis]]
+        if len(differing) == 1 and own.shape[differing[0]] < theirs.shape[differing[0]]:
+            averaged[name] = theirs.mean(differing[0], keepdim=True).expand(own.shape).clone()
+    return averaged
 
 
 def _differs_in_channels(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], name: str) -> bool:

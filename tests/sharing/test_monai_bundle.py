@@ -61,10 +61,11 @@ def test_network_and_weights_come_in(theirs: Path, tmp_path: Path) -> None:
     assert sorted(provenance.files) == ["configs/inference.json", "models/model.pt"]
 
 
-def test_four_channels_and_three_classes_become_one_and_one(theirs: Path, tmp_path: Path, caplog) -> None:
+@pytest.mark.parametrize("count", [1, 2])  # one structure as a region, and beside the background
+def test_four_channels_and_three_classes_become_one_and_one(theirs: Path, tmp_path: Path, caplog, count: int) -> None:
     path = imported(theirs, tmp_path / "new")
-    spec = spec_of("SegResNet", 3, TINY, output_channels=2)
-    network, fresh, given = build(spec, seed=1), build(spec, seed=1).state_dict(), load_checkpoint(path).weights
+    spec = spec_of("SegResNet", 3, TINY, output_channels=count)
+    network, given = build(spec, seed=1), load_checkpoint(path).weights
     with pytest.raises(SegForgeError, match="For another number of input channels: --adapt-channels"):
         adopt(network, spec, starting_weights(path, spec))
     with caplog.at_level("INFO", "segforge"):
@@ -72,10 +73,25 @@ def test_four_channels_and_three_classes_become_one_and_one(theirs: Path, tmp_pa
     first, heads = "network.convInit.conv.weight", ["network.conv_final.2.conv.weight", "network.conv_final.2.conv.bias"]
     after = network.state_dict()
     torch.testing.assert_close(after[first], given[first].mean(1, keepdim=True))
-    assert all(torch.equal(after[name], fresh[name]) for name in heads)
+    for name in heads:
+        assert len(given[name]) == 3 and len(after[name]) == count
+        for head in after[name]:
+            torch.testing.assert_close(head, given[name].mean(0))
     assert all(torch.equal(after[name], given[name]) for name in after if name not in (first, *heads))
-    assert f"adapted: {first} 4x4x3x3x3 to 4x1x3x3x3" in caplog.text
-    assert "fresh: network.conv_final.2.conv.weight 2x4x1x1x1, network.conv_final.2.conv.bias 2" in caplog.text
+    adapted = f"adapted: {first} 4x4x3x3x3 to 4x1x3x3x3, {heads[0]} 3x4x1x1x1 to {count}x4x1x1x1, {heads[1]} 3 to {count}"
+    assert adapted in caplog.text and "fresh" not in caplog.text
+
+
+def test_more_heads_than_there_were_are_fresh(theirs: Path, tmp_path: Path, caplog) -> None:
+    path, spec = imported(theirs, tmp_path / "new"), spec_of("SegResNet", 3, TINY, output_channels=5)
+    network = build(spec, seed=1)
+    with caplog.at_level("INFO", "segforge"):
+        adopt(network, spec, starting_weights(path, spec, adapt_channels=True))
+    assert torch.equal(
+        network.state_dict()["network.conv_final.2.conv.weight"],
+        build(spec, seed=1).state_dict()["network.conv_final.2.conv.weight"],
+    )
+    assert "fresh: network.conv_final.2.conv.weight 5x4x1x1x1, network.conv_final.2.conv.bias 5" in caplog.text
 
 
 def test_all_first_layers_of_a_swin_unetr_are_averaged() -> None:
