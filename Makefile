@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check docs format clean
 
 demo: .venv/ready
 	$(BIN)/segforge demo
@@ -16,6 +16,11 @@ check: .venv/ready-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/static_gate.py segforge
+	$(MAKE) docs
+
+docs: .venv/ready-dev
+	$(BIN)/sphinx-build -E -W --keep-going -q -b html docs dist/docs
+	@echo "The pages are in dist/docs/index.html."
 
 format: .venv/ready-dev
 	$(BIN)/ruff check --fix .
@@ -34,5 +39,5 @@ clean:
 	touch $@
 
 .venv/ready-dev: .venv/ready
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,dicom,onnx,tensorboard]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs,dicom,onnx,tensorboard]'
 	touch $@

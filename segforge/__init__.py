@@ -13,6 +13,7 @@ __all__ = [
     "TrainingMode",
     "TrainingOptions",
     "Work",
+    "Workers",
     "apply_postprocessing",
     "clean",
     "convert_dicom",
@@ -35,7 +36,9 @@ __all__ = [
     "plot",
     "predict",
     "preprocess",
+    "run",
     "split",
+    "status",
     "stop",
     "train",
     "verify",
@@ -52,9 +55,11 @@ if TYPE_CHECKING:
     from segforge.api.plotting import PictureChoice, plot
     from segforge.api.postprocessing import apply_postprocessing, determine_postprocessing
     from segforge.api.prediction import load, predict
+    from segforge.api.run import run
     from segforge.api.selection import find_best
     from segforge.api.sharing import export_model, import_bundle, import_models
     from segforge.api.training import TrainingMode, TrainingOptions, train
+    from segforge.api.workers import Workers
     from segforge.dataset.scenes import Look
     from segforge.errors import SegForgeError
     from segforge.planning.settings import PlannerSettings
@@ -67,6 +72,7 @@ _PLACES = {
     "TrainingMode": "segforge.api.training",
     "TrainingOptions": "segforge.api.training",
     "Work": "segforge.api.planning",
+    "Workers": "segforge.api.workers",
     "apply_postprocessing": "segforge.api.postprocessing",
     "clean": "segforge.api.cleaning",
     "convert_dicom": "segforge.api.conversion",
@@ -89,7 +95,9 @@ _PLACES = {
     "plot": "segforge.api.plotting",
     "predict": "segforge.api.prediction",
     "preprocess": "segforge.api.planning",
+    "run": "segforge.api.run",
     "split": "segforge.api.dataset",
+    "status": "segforge.api.status",
     "stop": "segforge.api.stopping",
     "train": "segforge.api.training",
     "verify": "segforge.api.dataset",

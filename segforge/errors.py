@@ -16,6 +16,12 @@ class CasesFailed(SegForgeError):
     exit_status = 1
 
 
+class Busy(SegForgeError):
+    """Another process does it now; later the same command may go on."""
+
+    exit_status = 75
+
+
 class Interrupted(SegForgeError):
     """The user or the system asked to stop; what was done is saved."""
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segforge.errors import SegForgeError, did_you_mean
@@ -47,6 +47,11 @@ class Workspace:
     def pretrained(self) -> Path:
         """Weights from elsewhere to begin trainings with."""
         return self.root / "pretrained"
+
+    @property
+    def absolute(self) -> "Workspace":
+        """The same for processes with other current folders."""
+        return replace(self, root=self.root.resolve())
 
     def dataset_name(self, dataset: str) -> str:
         """The folder name for a data set's number, name, or folder name.

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segforge.compute.documents import read_json, to_json
+from segforge.compute.executor_choice import ExecutorChoice
 from segforge.compute.executors import ExecutorFactory, Resources, executor_for
 from segforge.compute.files import write_text
 from segforge.compute.memory import memory_budget, workers_within
@@ -40,23 +41,31 @@ class Work:
         workers: Worker processes; None works in threads, one per core, and 0 in this thread.
         max_memory: Memory in GB that it may take; None is four fifths of what is free.
         verify: Whether files are compared by hash even where size and time say that they are the same.
+        where: The executor; with another than the local one, `max_memory` is that of all its workers together.
     """
 
     workers: int | None = None
     max_memory: float | None = None
     verify: bool = False
+    where: ExecutorChoice = field(default_factory=ExecutorChoice)
 
     @property
     def executor(self) -> tuple[ExecutorFactory, Resources]:
         """The executor for the workers."""
-        return executor_for(self.workers)
+        return self.where.factory(self.workers)
 
     @property
     def budget(self) -> int:
-        """Bytes that may be taken."""
-        return memory_budget(self.max_memory)
+        """Bytes that may be taken; what other machines have is not known here."""
+        return memory_budget(self.max_memory) if self.where.is_local or self.max_memory else _UNKNOWN
+
+    @property
+    def room(self) -> int:
+        """Bytes of them that decoded cases may take here."""
+        return self.budget // 2 if self.where.is_local else 0
 
 
+_UNKNOWN = 1 << 62
 _BYTES_PER_STORED_BYTE = 12  # compressed to a third, and kept as float32 beside what it was inflated to
 
 PREPROCESSED = ("2d", "3d_fullres", "3d_lowres")
@@ -106,12 +115,12 @@ def plan(
         SegForgeError: If files are missing or wrong, or a setting cannot work; names them.
         CasesFailed: If cases failed; names each.
     """
-    place, raw = _open(dataset, workspace)
+    place, raw = _open(dataset, workspace, work)
     folder = place.preprocessed / raw.folder.name
-    reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
+    reader = CaseReader(raw.description, work.room if preprocess else 0)
     measured = _measured(raw, folder, work, reader)
     _provide_splits(place, raw)
-    planned = _planner(settings).plan(measured.fingerprint, raw.description, raw.folder.name)
+    planned = planner_for(settings).plan(measured.fingerprint, raw.description, raw.folder.name)
     for configuration in planned.plans.configurations.values():
         find_resampling(configuration.resampling.method)
     path = plans_path(folder, planned.plans.name)
@@ -144,10 +153,10 @@ def preprocess(
         SegForgeError: If files are missing or wrong, or there are no such plans.
         CasesFailed: If cases failed; names each.
     """
-    place, raw = _open(dataset, workspace)
+    place, raw = _open(dataset, workspace, work)
     folder = place.preprocessed / raw.folder.name
     chosen = read_plans(folder, plans)
-    reader = CaseReader(raw.description, work.budget // 2)
+    reader = CaseReader(raw.description, work.room)
     measured = _measured(raw, folder, work, reader)
     _preprocess(raw, measured, chosen, configurations, folder, work, reader)
 
@@ -162,7 +171,7 @@ def plan_without_data(
     """
     facts = read_description(description)
     name = description.resolve().parent.name
-    return _planner(settings).plan(Fingerprint.read(fingerprint), facts, name), facts
+    return planner_for(settings).plan(Fingerprint.read(fingerprint), facts, name), facts
 
 
 def check_plans(path: Path) -> Plans:
@@ -178,7 +187,7 @@ def check_plans(path: Path) -> Plans:
     return plans
 
 
-def _planner(settings: PlannerSettings | None) -> Planner:
+def planner_for(settings: PlannerSettings | None) -> Planner:
     """The planner, or the one for a network of MONAI's."""
     if settings is None or settings.network is None:
         return make_planner(settings or PlannerSettings())
@@ -226,14 +235,14 @@ def move_plans(
     Raises:
         SegForgeError: If the numbers of channels differ, or there are no such plans.
     """
-    place, raw = _open(target, workspace)
+    place, raw = _open(target, workspace, work)
     source_dataset = place.dataset_name(str(source))
     plans = read_plans(place.preprocessed / source_dataset, source_name)
     folder = place.preprocessed / raw.folder.name
     path = plans_path(folder, checked_name(name, "plans' name"))
     if path.is_file():
         raise SegForgeError(f"{path} exists already. Choose another --name, or remove it.")
-    reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
+    reader = CaseReader(raw.description, work.room if preprocess else 0)
     measured = _measured(raw, folder, work, reader)
     _provide_splits(place, raw)
     moved = moved_plans(plans, measured.fingerprint, raw.description, dataset=raw.folder.name, name=name)
@@ -277,7 +286,7 @@ def import_plans(
     Raises:
         SegForgeError: If the file is damaged, does not fit the data set, or asks for what SegForge does not have.
     """
-    place, raw = _open(dataset, workspace)
+    place, raw = _open(dataset, workspace, work)
     folder = place.preprocessed / raw.folder.name
     content = read_json(path)
     is_nnunet = isinstance(content, dict) and "plans_name" in content
@@ -285,7 +294,7 @@ def import_plans(
     _check_names(read)
     own_name = checked_name(name or read.name, "plans' name")
     target = plans_path(folder, own_name)
-    reader = CaseReader(raw.description, work.budget // 2 if preprocess else 0)
+    reader = CaseReader(raw.description, work.room if preprocess else 0)
     measured = _measured(raw, folder, work, reader)
     plans = moved_plans(read, measured.fingerprint, raw.description, dataset=raw.folder.name, name=own_name)
     if read.dataset == raw.folder.name:
@@ -318,7 +327,7 @@ def read_planned(
     """
     place, raw = _open(dataset, workspace)
     folder = place.preprocessed / raw.folder.name
-    planner = _planner(settings)
+    planner = planner_for(settings)
     path = plans_path(folder, planner.name)
     if path.is_file() and path.with_suffix(".md").is_file() and not planner.settings.changes_plans:
         return Planned(Plans.read(path), path.with_suffix(".md").read_text(encoding="utf-8"))
@@ -364,6 +373,8 @@ def _preprocess(
     log.info("Preprocessed %s for %s.", counted(count, "case"), ", ".join(chosen))
 
 
-def _open(dataset: int | str, workspace: Path | None) -> tuple[Workspace, RawDataset]:
+def _open(dataset: int | str, workspace: Path | None, work: Work = Work()) -> tuple[Workspace, RawDataset]:
     place = find_workspace(workspace)
+    if not work.where.is_local:  # whose current folders are others
+        place = place.absolute
     return place, open_checked_dataset(place.raw_folder(place.dataset_name(str(dataset))))

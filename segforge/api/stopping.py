@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from segforge.api.model_names import named_model
+from segforge.compute.locks import Owner
 from segforge.errors import SegForgeError
 from segforge.networks.model_folder import LATEST, FoldFolder
-from segforge.training.sole_run import Runner, ask_to_end
+from segforge.training.sole_run import ask_to_end
 from segforge.workspace import find_workspace
 
 WITHIN = 600.0
@@ -22,7 +23,7 @@ def stop(
     name: str | None = None,
     trainer: str = "default",
     workspace: Path | None = None,
-) -> Runner:
+) -> Owner:
     """Ask a training that is running to let its learning rate fall to its end within a time, and to end with a valid model.
 
     It notices at its next step. Asked again, it takes the newer time, if that is sooner.

@@ -6,17 +6,25 @@ from pathlib import Path
 
 DATASET = "Dataset900_Phantom"
 TRAINING, TESTING = 16, 4
+RAW_TRAINING, RAW_TESTING = 12, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--folder", type=Path, default=Path("demo"), metavar="DIR", help="workspace to make (default: demo)")
+    parser.add_argument(
+        "--raw",
+        choices=("photographs", "scans"),
+        help="only make raw files, as the tutorials use them (default: a data set, and run everything)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Make the data set, then run each command and show what was typed."""
     from segforge.dataset.phantom import write_phantom
 
+    if options.raw:
+        return _make_raw_files(options.raw, options.folder)
     raw = options.folder / "raw" / DATASET
     if not (raw / "dataset.json").is_file():
         print(f"Making a data set of {TRAINING + TESTING} cases with an organ and a lesion in {raw}.")
@@ -33,6 +41,15 @@ def run(options: argparse.Namespace) -> int:
         if status := _type(command, options.folder):
             return status
     return _draw(raw, output, options.folder / "prediction.png")
+
+
+def _make_raw_files(kind: str, folder: Path) -> int:
+    from segforge.dataset.raw_files import write_photographs, write_volumes
+
+    write = {"photographs": write_photographs, "scans": write_volumes}[kind]
+    write(folder, training=RAW_TRAINING, testing=RAW_TESTING)
+    print(f"Made {RAW_TRAINING} {kind} with masks in {folder / kind}, and {RAW_TESTING} without in {folder / f'new_{kind}'}.")
+    return 0
 
 
 def _type(command: str, workspace: Path) -> int:

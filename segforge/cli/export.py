@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from segforge.cli.parser import fold_name, path_or_none
+from segforge.cli.parser import checkpoint_name, fold_name, path_or_none
 
 FORMATS = ("segforge", "nnunet", "onnx")
 
@@ -33,7 +33,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         "-chk",
         "--checkpoints",
         nargs="+",
-        choices=("final", "best", "latest"),
+        type=checkpoint_name,
         default=["final"],
         metavar="CHECKPOINT",
         help="final, best, latest (default: final)",

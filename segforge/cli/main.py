@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from segforge import __version__
+from segforge.cli.nnunet_words import in_our_words
 from segforge.cli.parser import CommandParser, HelpFormatter, add_common
 from segforge.errors import SegForgeError
 
@@ -22,6 +23,8 @@ COMMANDS = {
     "preprocess": "preprocess the cases for plans that are there (plan does it by itself)",
     "plot": "draw cases with their labels: raw, preprocessed, predicted",
     "estimate": "measure how long a training would take, in what memory, and what bounds it",
+    "run": "plan, preprocess, train every fold, select the best: all in one, on one machine or many",
+    "status": "show how far an experiment is, and what comes next",
     "train": "train one fold of one configuration, and validate it",
     "stop": "let a running training end soon, with a valid model",
     "find-best": "rank what is trained, and averages of two, and select the best",
@@ -45,13 +48,17 @@ the usual order, for the data set in raw/Dataset004_Name:
   segforge find-best -d 4
   segforge predict -i imagesTs -o out
 
-segforge COMMAND --help explains a command.
+segforge COMMAND --help explains a command. nnU-Net's command lines work with segforge before them:
+  segforge nnUNetv2_train 4 3d_fullres 0 --npz
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 some cases failed, 2 wrong usage or input, 130 interrupted."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        arguments = in_our_words(sys.argv[1:] if arguments is None else arguments)
+    except SegForgeError as error:
+        return _refused(error)
     options = _parser(arguments).parse_args(arguments)
     _show_messages(debug=options.debug)
     if threading.current_thread() is threading.main_thread():
@@ -61,8 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SegForgeError as error:
         if options.debug:
             raise
-        print(f"segforge: {error}", file=sys.stderr)
-        return error.exit_status
+        return _refused(error)
     except KeyboardInterrupt:
         if options.debug:
             raise
@@ -96,6 +102,11 @@ def _parser(arguments: Sequence[str]) -> CommandParser:
             add_common(verb)
             verb.set_defaults(run=module.run)
     return parser
+
+
+def _refused(error: SegForgeError) -> int:
+    print(f"segforge: {error}", file=sys.stderr)
+    return error.exit_status
 
 
 def _module(command: str) -> str:

@@ -3,10 +3,14 @@
 import argparse
 import re
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from segforge.errors import did_you_mean
 
+if TYPE_CHECKING:
+    from segforge.api.planning import Work
+
+CHECKPOINTS = ("final", "best", "latest")
 _SECONDS = (86_400, 3600, 60, 1)  # of a day, an hour, a minute, a second
 
 
@@ -118,7 +122,7 @@ def add_preprocessed(parser: argparse._ActionsContainer) -> None:
 
 
 def add_work(parser: argparse._ActionsContainer) -> None:
-    """Add what says how preprocessing works: `-np`, `--max-memory`, `--verify`."""
+    """Add what says how preprocessing works: `-np`, `--max-memory`, `--verify`, `--executor`."""
     add_workers(parser)
     parser.add_argument(
         "--max-memory", type=gigabytes, metavar="GB", help="memory to take at most (default: four fifths of what is free)"
@@ -126,6 +130,24 @@ def add_work(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="compare files by content even where size and time are the same (default: not)"
     )
+    parser.add_argument(
+        "--executor",
+        default="local",
+        metavar="EXECUTOR",
+        help="local; dask, with --scheduler; or PACKAGE:FACTORY (default: local, this machine)",
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of dask's scheduler: tcp://HOST:8786 for example (default: none)"
+    )
+
+
+def work_of(options: argparse.Namespace) -> "Work":
+    """What the options of `add_work` say."""
+    from segforge.api.planning import Work
+    from segforge.compute.executor_choice import ExecutorChoice
+
+    where = ExecutorChoice(options.executor, options.scheduler)
+    return Work(options.np, options.max_memory, options.verify, where)
 
 
 def fold_name(word: str) -> str:
@@ -133,6 +155,16 @@ def fold_name(word: str) -> str:
     if word == "all" or (word.isascii() and word.isdigit()):
         return word if word == "all" else str(int(word))
     raise argparse.ArgumentTypeError(f"{word} is no fold; give a number from 0, or all")
+
+
+def checkpoint_name(word: str) -> str:
+    """`final`, `best` or `latest`, or nnU-Net's words for them: `checkpoint_best.pth`, `model_best`."""
+    name = re.sub(r"^(checkpoint|model)_", "", re.sub(r"(_checkpoint)?(\.(pth|model|safetensors))?$", "", word, count=1))
+    if name not in CHECKPOINTS:
+        raise argparse.ArgumentTypeError(
+            f"{word} is no checkpoint; there are {', '.join(CHECKPOINTS)}.{did_you_mean(name, CHECKPOINTS)}"
+        )
+    return name
 
 
 def byte_size(word: str) -> int:

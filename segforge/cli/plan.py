@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segforge.cli.parser import add_preprocessed, add_work, path_or_none
+from segforge.cli.parser import add_preprocessed, add_work, path_or_none, work_of
 from segforge.cli.table import aligned
+from segforge.cli.verify import add_verification, is_sound
 
 if TYPE_CHECKING:
     from segforge.planning.plans import Plans
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", "--dataset", nargs="+", metavar="DATASET", help="numbers or names of data sets (default: none)")
     add_preprocessed(parser)
     parser.add_argument("--no-preprocess", action="store_true", help="only plan (default: preprocess too)")
+    add_verification(parser)
     add_work(parser)
     _add_plans(parser.add_argument_group("what to decide instead of the planner"))
     _add_reading(parser.add_argument_group("to read plans"))
@@ -106,6 +108,8 @@ def run(options: argparse.Namespace) -> int:
         return _without_data(options)
     if not options.dataset:
         return _usage("give data sets with -d, or --check, or --fingerprint with --description")
+    if options.verify_dataset and not all(is_sound(dataset, options) for dataset in options.dataset):
+        return 1
     if options.move_from:
         return _move(options)
     if options.imported:
@@ -114,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         return _usage("--layout and --output go with --fingerprint and --description")
     if options.show or options.explain:
         return _read(options)
-    from segforge.api.planning import Work, plan
+    from segforge.api.planning import plan
 
     for dataset in options.dataset:
         plan(
@@ -122,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
             settings=_settings(options),
             configurations=options.c,
             preprocess=not options.no_preprocess,
-            work=Work(options.np, options.max_memory, options.verify),
+            work=work_of(options),
             workspace=path_or_none(options.workspace),
         )
     return 0
@@ -198,7 +202,7 @@ def _move(options: argparse.Namespace) -> int:
         return _usage("--move-from needs --name, the name of the plans for the new data set")
     if _settings(options).changes_plans:
         return _usage("--move-from takes plans as they are; leave out what would change them")
-    from segforge.api.planning import Work, move_plans
+    from segforge.api.planning import move_plans
 
     for dataset in options.dataset:
         moved = move_plans(
@@ -208,7 +212,7 @@ def _move(options: argparse.Namespace) -> int:
             source_name=options.plans,
             configurations=options.c,
             preprocess=not options.no_preprocess,
-            work=Work(options.np, options.max_memory, options.verify),
+            work=work_of(options),
             workspace=path_or_none(options.workspace),
         )
         print(table(moved))
@@ -218,7 +222,7 @@ def _move(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     if _settings(options).changes_plans:
         return _usage("--import takes plans as they are; leave out what would change them")
-    from segforge.api.planning import Work, import_plans
+    from segforge.api.planning import import_plans
 
     for dataset in options.dataset:
         imported = import_plans(
@@ -227,7 +231,7 @@ def _import(options: argparse.Namespace) -> int:
             name=options.name,
             configurations=options.c,
             preprocess=not options.no_preprocess,
-            work=Work(options.np, options.max_memory, options.verify),
+            work=work_of(options),
             workspace=path_or_none(options.workspace),
         )
         print(table(imported))

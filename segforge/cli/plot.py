@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from segforge.cli.parser import add_dataset, add_workers, fold_name, path_or_none
+from segforge.compute.wording import counted
 
 _EXAMPLES = """Draw cases with their labels, a PNG file each: what to look at before and after training.
 
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
         workers=options.np,
         workspace=path_or_none(options.workspace),
     )
-    print(f"Drew {len(paths)} pictures.")
+    print(f"Drew {counted(len(paths), 'picture')}.")
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _add_determine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-r", "-ref", "--references", required=True, type=Path, metavar="DIR", help="folder of true label maps")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="file for the steps, JSON")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="file for the steps (default: postprocessing.json in PREDICTIONS)"
+    )
     add_dataset(parser, required=False, default=" (default: dataset.json beside the references)")
     parser.add_argument(
         "-djfile",
@@ -57,7 +59,7 @@ def _add_determine(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="accepted from nnU-Net's users (default: no postprocessed label maps are kept)",
     )
-    _accept_plans(parser)
+    _accept_files(parser, "-plans_json")
 
 
 def _add_apply(parser: argparse.ArgumentParser) -> None:
@@ -65,27 +67,29 @@ def _add_apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps", "-pp_pkl_file", required=True, type=Path, metavar="FILE", help="the JSON file that determine wrote"
     )
-    _accept_plans(parser)
+    _accept_files(parser, "-plans_json", "-dataset_json")
 
 
-def _accept_plans(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-plans_json", metavar="FILE", help="accepted from nnU-Net's users (default: no plans are needed)")
+def _accept_files(parser: argparse.ArgumentParser, *words: str) -> None:
+    for word in words:
+        parser.add_argument(word, metavar="FILE", help="accepted from nnU-Net's users (default: it is not needed)")
 
 
 def _determine(options: argparse.Namespace) -> None:
     from segforge.api.postprocessing import determine_postprocessing
 
+    output = options.output or options.predictions / "postprocessing.json"
     found = determine_postprocessing(
         options.predictions,
         options.references,
-        options.output,
+        output,
         dataset=options.dataset,
         description=options.description,
         workers=options.np,
         workspace=path_or_none(options.workspace),
     )
     print(_table(found))
-    print(f"{len(found.steps) or 'No'} step{'s' * (len(found.steps) != 1)} in {options.output}.")
+    print(f"{len(found.steps) or 'No'} step{'s' * (len(found.steps) != 1)} in {output}.")
 
 
 def _apply(options: argparse.Namespace) -> None:

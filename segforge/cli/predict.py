@@ -4,12 +4,10 @@ import argparse
 import re
 from pathlib import Path
 
-from segforge.cli.parser import add_dataset, add_device, fold_name, gigabytes, path_or_none
+from segforge.cli.parser import add_dataset, add_device, checkpoint_name, fold_name, gigabytes, path_or_none
 from segforge.compute.wording import counted
-from segforge.errors import did_you_mean
 
 _FAST_STEP = 0.75
-_CHECKPOINTS = ("final", "best", "latest")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +49,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-chk",
         "--checkpoint",
-        type=_checkpoint,
+        type=checkpoint_name,
         default="final",
         metavar="CHECKPOINT",
         help="final, best or latest (default: final)",
@@ -145,16 +143,6 @@ def _add_nnunet(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-part_id", type=int, metavar="I", help="I of --part I/N (default: 0)")
     for words in (("--continue_prediction", "--c"), ("--disable_progress_bar",), ("--not_on_device",), ("--verbose",)):
         group.add_argument(*words, action="store_true", help="is so, or decided, by itself (default: so)")
-
-
-def _checkpoint(word: str) -> str:
-    """`best`, or nnU-Net's words for it: `checkpoint_best.pth`, `model_best`."""
-    name = re.sub(r"^(checkpoint|model)_", "", re.sub(r"(_checkpoint)?(\.(pth|model|safetensors))?$", "", word, count=1))
-    if name not in _CHECKPOINTS:
-        raise argparse.ArgumentTypeError(
-            f"{word} is no checkpoint; there are {', '.join(_CHECKPOINTS)}.{did_you_mean(name, _CHECKPOINTS)}"
-        )
-    return name
 
 
 def _threads(word: str) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from segforge.cli.parser import add_dataset, add_preprocessed, add_work, path_or_none
+from segforge.cli.parser import add_dataset, add_preprocessed, add_work, path_or_none, work_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Preprocess."""
-    from segforge.api.planning import Work, preprocess
+    from segforge.api.planning import preprocess
 
     preprocess(
         options.dataset,
         plans=options.plans,
         configurations=options.c,
-        work=Work(options.np, options.max_memory, options.verify),
+        work=work_of(options),
         workspace=path_or_none(options.workspace),
     )

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from segforge.compute.progress import progress_bar
@@ -24,9 +24,15 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Resources:
-    """What a group of tasks asks of its executor."""
+    """What a group of tasks asks of its executor.
+
+    Attributes:
+        workers: Tasks at once.
+        gpus: Of each task, where workers say that they have some.
+    """
 
     workers: int = 1
+    gpus: int = 0
 
 
 ExecutorFactory = Callable[[Resources], Executor]
@@ -143,7 +149,7 @@ def run_all(
             if not broken.suspects:
                 outcome.failures |= {task.name: broken.reason for task in waiting if task.name not in outcome.results}
             for suspect in broken.suspects:
-                if alone := _run(factory(Resources(workers=1)), [suspect], 1, outcome, advance):
+                if alone := _run(factory(replace(resources, workers=1)), [suspect], 1, outcome, advance):
                     outcome.failures[suspect.name] = alone.reason
                     advance(suspect.name)
             waiting = [task for task in tasks if task.name not in outcome.results and task.name not in outcome.failures]

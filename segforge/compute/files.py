@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from segforge.errors import SegForgeError
 
@@ -126,6 +127,22 @@ def append_line(path: Path, line: str) -> None:
             file.write(line + "\n")
     except OSError as error:
         raise _refusal(path, error) from error
+
+
+@contextmanager
+def message_file(path: Path) -> Iterator[BinaryIO]:
+    """Lend a file, open at its end, that a process of its own writes its messages to; its folder is made if it is missing.
+
+    Raises:
+        SegForgeError: If the system refuses to open it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        raise _refusal(path, error) from error
+    with file:
+        yield file
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """How much memory this process may still take."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from segforge.compute.executors import Resources
@@ -23,7 +24,7 @@ def available_memory() -> int:
 
 def workers_within(resources: Resources, budget: int, each: int) -> Resources:
     """As many of the workers as fit into a budget of bytes, but one at least."""
-    return Resources(max(1, min(resources.workers, budget // max(1, each))))
+    return replace(resources, workers=max(1, min(resources.workers, budget // max(1, each))))
 
 
 def _free_in_system() -> int:

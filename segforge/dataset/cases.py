@@ -255,7 +255,10 @@ def _images_by_case(folder: Path, description: DatasetDescription) -> ImagesByCa
         found.setdefault(case, {}).setdefault(channel, []).append(path)
     if not found:
         ending = description.file_ending
-        raise SegForgeError(f"{folder} has no image named like CASE_0000{ending} (file_ending in {FILE_NAME} is {ending}).")
+        raise SegForgeError(
+            f"{folder} has no image named like CASE_0000{ending} (file_ending in {FILE_NAME} is {ending}). Name them so; "
+            f"segforge predict also takes the files themselves, where one is a whole case: -i {folder}/*"
+        )
     preferred = description.file_ending
     return {
         case: {channel: _of_ending(paths, preferred) for channel, paths in channels.items()} for case, channels in found.items()

@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 ENSEMBLES = "ensembles"
 """Folder of the averages' label maps, below the results."""
 
+SELECTION = "selection.json"
+"""File of the choice of the best, in the results."""
+
 _ORDER = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
 
 

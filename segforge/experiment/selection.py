@@ -15,6 +15,7 @@ from segforge.errors import SegForgeError
 from segforge.evaluation.made_from import pairs_hash
 from segforge.evaluation.paired_test import PairedTest, paired_test
 from segforge.evaluation.summary import CaseMetrics, Summary, mean_of, summarize
+from segforge.experiment.candidates import SELECTION
 from segforge.experiment.cross_validation import Gathered
 from segforge.experiment.ensembles import Ensemble, Pair
 from segforge.experiment.postprocessing import determine_steps, dice_after
@@ -23,7 +24,7 @@ from segforge.inference.postprocessing import Postprocessing
 
 log = logging.getLogger(__name__)
 
-FILE_NAME = "selection.json"
+FILE_NAME = SELECTION
 
 
 class Candidate(Document):

@@ -3,12 +3,14 @@
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from segforge.compute.blas import one_blas_thread
-from segforge.compute.executors import ExecutorFactory, Outcome, Resources, Task, run_all
+from segforge.compute.executors import ExecutorFactory, Outcome, Resources, Task, available_cores, run_all
 from segforge.compute.files import make_folder
+from segforge.compute.locks import FolderLock, Owner
 from segforge.compute.memory import workers_within
 from segforge.compute.wording import counted, duration, size
 from segforge.dataset.cases import Case, RawDataset
@@ -71,6 +73,8 @@ class _Due:
 def preprocess_dataset(job: Preprocessing, reader: CaseReader | None = None) -> int:
     """Bring the data folders of some configurations up to date; says before what it needs.
 
+    One process works on a data folder at a time; a second one waits for it, and then finds its cases done.
+
     Args:
         job: What to do.
         reader: Reads the cases; it may have some in memory.
@@ -87,16 +91,26 @@ def preprocess_dataset(job: Preprocessing, reader: CaseReader | None = None) -> 
     outputs = [
         _Output(item, CaseStore(job.folder / data, recipe(job.plans, item, description))) for data, item in chosen.items()
     ]
+    make_folder(job.folder)
+    with ExitStack() as locks:
+        for output in sorted(outputs, key=lambda output: output.store.folder):  # in one order, or two would wait for each other
+            locks.enter_context(lock_of_cases(output.store.folder).waited_for(Owner.here()))
+        return _bring_up_to_date(job, outputs, reader)
+
+
+def lock_of_cases(folder: Path) -> FolderLock:
+    """The lock that a preprocessing holds on a data folder."""
+    return FolderLock(folder, "preprocessed")
+
+
+def _bring_up_to_date(job: Preprocessing, outputs: Sequence[_Output], reader: CaseReader) -> int:
+    """What `preprocess_dataset` does once nobody else works on the folders."""
     for output in outputs:
         _tidy(output.store, job.dataset)
-    items = list(chosen.values())
-    forecasts = dict(
-        zip(
-            [case.id for case in job.dataset.cases],
-            forecast_cases(job.measured, job.plans, items, description.label_scheme),
-            strict=True,
-        )
-    )
+    items = [output.configuration for output in outputs]
+    labels = job.dataset.description.label_scheme
+    needed = forecast_cases(job.measured, job.plans, items, labels)
+    forecasts = {case.id: forecast for case, forecast in zip(job.dataset.cases, needed, strict=True)}
     due = _due(job, outputs)
     if len(due) < len(job.dataset.cases):
         log.info("%d of %d cases are preprocessed already.", len(job.dataset.cases) - len(due), len(job.dataset.cases))
@@ -130,7 +144,8 @@ def _run(job: Preprocessing, due: Sequence[_Due], forecasts: dict[str, CaseForec
         there = [_Output(output.configuration, output.store.inside(folder)) for output in outputs[case.id]]
         _write_outputs(case, decoded, job.dataset, job.plans, there, sources=())
 
-    seconds = seconds_for(attempt, [item.case for item in due], [item.work for item in needs], reader, job.folder, at_once)
+    here = min(at_once, available_cores())  # a cluster is quicker than this machine, whose time is said
+    seconds = seconds_for(attempt, [item.case for item in due], [item.work for item in needs], reader, job.folder, here)
     log.info("Preprocessing %s: %s on disk, about %s of memory for %d at once%s.", counted(len(due), "case"), size(disk),
              size(round(memory)), at_once, f", about {duration(seconds)}" if seconds is not None else "")  # fmt: skip
     tasks = [Task(item.case.id, _preprocess_case, (item, reader, job.dataset, job.plans)) for item in due]

@@ -39,8 +39,8 @@ def test_evaluation_and_postprocessing_import_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom segforge.cli.main import main\n"
         "assert main('evaluate ref pred -l 1 2 --surface --lesions -np 0'.split()) == 0\n"
-        "assert main('postprocess determine -i pred -r ref -djfile d.json -o s.json -np 0'.split()) == 0\n"
-        "assert main('postprocess apply -i pred -o out --steps s.json -np 0'.split()) == 0\n"
+        "assert main('postprocess determine -i pred -r ref -djfile d.json -np 0'.split()) == 0\n"
+        "assert main('postprocess apply -i pred -o out --steps pred/postprocessing.json -np 0'.split()) == 0\n"
         "assert 'torch' not in sys.modules"
     )
     labels = '{"background": 0, "a": 1, "b": 2}'

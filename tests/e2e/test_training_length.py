@@ -86,7 +86,7 @@ def test_a_running_training_is_stopped_with_a_valid_model(workspace: Path, capsy
     words = f"train 900 2d 0 --epochs 100000 {SHORT}"
     assert "No process trains" in typed("stop 900 2d 0", workspace, capsys, 2)
     process = begun(workspace, words)
-    assert f"is being trained by process {process.pid} on" in typed(words, workspace, capsys, 2)
+    assert f"is being trained by process {process.pid} on" in typed(words, workspace, capsys, 75)
     assert "No process trains" in typed("stop 900 3d_fullres 0", workspace, capsys, 2)
     printed = typed("stop 900 2d 0 --within 1s", workspace, capsys)
     assert f"Asked process {process.pid} on" in printed and "to end within 1 s" in printed

@@ -3,12 +3,15 @@ import math
 import os
 import weakref
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import numpy as np
 import pytest
 from samples import plans_for
 
 from segforge.compute.executors import Resources, inline, processes, threads
+from segforge.compute.locks import Owner
 from segforge.dataset import phantom as phantoms
 from segforge.dataset.cases import RawDataset, open_dataset
 from segforge.dataset.description import DatasetDescription
@@ -17,7 +20,7 @@ from segforge.planning.extraction import CaseSize, Measured
 from segforge.planning.fingerprint import Fingerprint
 from segforge.planning.plans import Plans
 from segforge.preprocessing.recipe import recipe
-from segforge.preprocessing.run import Preprocessing, preprocess_dataset
+from segforge.preprocessing.run import Preprocessing, lock_of_cases, preprocess_dataset
 from segforge.preprocessing.store import CaseStore, MappedCases
 
 DESCRIPTION = DatasetDescription(channel_names={"0": "MRI"}, labels={**phantoms.LABELS}, num_training=3, file_ending=".nii.gz")
@@ -54,6 +57,23 @@ def store(folder: Path, plans: Plans = PLANS) -> CaseStore:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "data").iterdir())}
+
+
+def test_a_second_process_waits_for_the_first_and_finds_its_cases_done(phantom: RawDataset, tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO", "segforge")
+    preprocess(phantom, tmp_path)
+    before, counts = contents(tmp_path), []
+    second = Thread(target=lambda: counts.append(preprocess(phantom, tmp_path)))
+    with lock_of_cases(tmp_path / "data").held(Owner.here(), ""):
+        (tmp_path / "data" / "left.json").touch()  # a second one that did not wait would tidy it up
+        second.start()
+        while not any("data is being preprocessed by process" in message for message in caplog.messages):
+            assert second.is_alive()
+            sleep(0.01)
+        assert (tmp_path / "data" / "left.json").exists() and not counts
+        (tmp_path / "data" / "left.json").unlink()
+    second.join(60)
+    assert counts == [0] and contents(tmp_path) == before
 
 
 def test_threads_and_processes_give_the_same_bytes_as_this_thread(phantom: RawDataset, tmp_path: Path) -> None:

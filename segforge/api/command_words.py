@@ -1,0 +1,37 @@
+"""Options of a training as the words that a user would type, for processes of their own."""
+
+from dataclasses import asdict
+
+from segforge.api.training import TrainingOptions
+from segforge.errors import SegForgeError
+
+_OWN_WORDS = {"learning_rate": "--lr", "budget_seconds": "--budget"}
+_WITHOUT_WORDS = ("momentum", "amsgrad", "weight_decay", "dice_smoothing", "foreground_drawn")
+
+
+def training_words(options: TrainingOptions) -> list[str]:
+    """The options of `segforge train` that stand for these.
+
+    Raises:
+        SegForgeError: If one can be given in Python alone; names the way to give it to several processes.
+    """
+    words: list[str] = []
+    for name, value in asdict(options).items():
+        if value is None:
+            continue
+        if name in _WITHOUT_WORDS:
+            raise SegForgeError(f"{name} has no option on the command line. Give it in a trainer of your own, with -tr.")
+        words += _words(name, value)
+    return words
+
+
+def _words(name: str, value: object) -> list[str]:
+    option = _OWN_WORDS.get(name, f"--{name.replace('_', '-')}")
+    if name == "deep_supervision":
+        return [] if value else ["--no-deep-supervision"]
+    if name == "budget_seconds":
+        return [option, f"{value}s"]
+    if name == "mirror_axes":
+        axes = [str(axis) for axis in value] if isinstance(value, list | tuple) else []
+        return [option, *axes] if axes else ["--no-mirroring"]
+    return [option, str(value)]

@@ -1,0 +1,144 @@
+"""Carries out pieces of work that need one another: in their order, side by side where there is room, past those that fail."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field, replace
+
+from segforge.experiment.commands import Command, Ending
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 1.0  # seconds between two looks at what another process works on
+
+Work = Callable[[Command], Ending]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of work, recognised as done by what lies on the disk.
+
+    Attributes:
+        name: What people call it.
+        command: How it is done.
+        needs: Names of the pieces that must be done before it.
+        is_done: Whether there is nothing left to do.
+        worker: Who works on it, in words, if a process does.
+    """
+
+    name: str
+    command: Command
+    needs: tuple[str, ...] = ()
+    is_done: Callable[[], bool] = lambda: False
+    worker: Callable[[], str | None] = lambda: None
+
+
+@dataclass
+class Course:
+    """How far the pieces are.
+
+    Attributes:
+        done: Names of those that are done.
+        endings: How each one that was begun has ended, by name.
+        failures: Why the others are not done, by name.
+    """
+
+    done: list[str] = field(default_factory=list)
+    endings: dict[str, Ending] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.done) + len(self.failures)
+
+
+class Chain:
+    """Pieces that are carried out by an executor, one at each place."""
+
+    def __init__(self, pieces: Sequence[Piece], places: Sequence[str], told: Callable[[Piece, Course], object]) -> None:
+        """Set up; nothing is begun.
+
+        Args:
+            pieces: The pieces.
+            places: Devices to work on, or empty words; one for each piece that may be under way.
+            told: Called with each piece that has come to its end, done or not.
+        """
+        self._waiting = list(pieces)
+        self._places = list(places)
+        self._told = told
+        self._under_way: dict[Future[Ending], tuple[Piece, str]] = {}
+        self._left_to_others: set[str] = set()
+        self._course = Course()
+
+    def carry_out(self, executor: Executor, work: Work) -> Course:
+        """Carry out what is not done yet; what fails takes with it only what needs it.
+
+        What another process works on is left to it until that has ended, and then looked at again.
+
+        Args:
+            executor: Runs the commands.
+            work: Runs one; must be picklable where the executor's workers are other processes.
+        """
+        while self._waiting or self._under_way:
+            self._drop_hopeless()
+            for piece in self._startable():
+                place = self._places.pop(0)
+                command = replace(piece.command, device=place or piece.command.device)
+                self._under_way[executor.submit(work, command)] = piece, place
+            if not self._under_way:
+                time.sleep(_PAUSE if self._waiting else 0)
+            for future in wait(self._under_way, timeout=_PAUSE, return_when=FIRST_COMPLETED).done:
+                self._collect(future)
+        return self._course
+
+    def _startable(self) -> Iterator[Piece]:
+        """Pieces that nothing keeps from being begun, as long as there is a place."""
+        for piece in list(self._waiting):
+            if not self._places:
+                return
+            if not set(piece.needs) <= set(self._course.done) or self._is_left_to_another(piece):
+                continue
+            self._waiting.remove(piece)
+            if piece.is_done():
+                self._course.done.append(piece.name)
+                self._told(piece, self._course)
+            else:
+                yield piece
+
+    def _is_left_to_another(self, piece: Piece) -> bool:
+        worker = piece.worker()
+        if worker and piece.name not in self._left_to_others:
+            log.info("%s is left to another: %s.", piece.name, worker)
+            self._left_to_others.add(piece.name)
+        return worker is not None
+
+    def _drop_hopeless(self) -> None:
+        """Take out what needs a piece that failed, and what needs that."""
+        while hopeless := [piece for piece in self._waiting if set(piece.needs) & set(self._course.failures)]:
+            for piece in hopeless:
+                failed = [name for name in piece.needs if name in self._course.failures]
+                self._waiting.remove(piece)
+                self._course.failures[piece.name] = f"needs {', '.join(failed)}"
+                self._told(piece, self._course)
+
+    def _collect(self, future: Future[Ending]) -> None:
+        piece, place = self._under_way.pop(future)
+        self._places.append(place)
+        ending = _ending(future)
+        if ending.is_busy:  # another one was quicker
+            self._waiting.append(piece)
+            return
+        self._course.endings[piece.name] = ending
+        if ending.reason is None:
+            self._course.done.append(piece.name)
+        else:
+            self._course.failures[piece.name] = ending.reason
+        self._told(piece, self._course)
+
+
+def _ending(future: Future[Ending]) -> Ending:
+    """How a command ended, or why its worker could not run it."""
+    try:
+        return future.result()
+    except Exception as error:
+        return Ending(f"its worker failed: {str(error) or type(error).__name__}", 0.0)
