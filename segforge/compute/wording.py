@@ -2,7 +2,9 @@
 
 
 def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`, `4.2 days`."""
+    """`0.4 s`, `40 s`, `12 min`, `3.5 h`, `4.2 days`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s".replace(".0", "")
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:

@@ -5,7 +5,16 @@ from segforge.compute.wording import counted, duration, size
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "0 s"), (99, "99 s"), (120, "2 min"), (5940, "99 min"), (7200, "2.0 h"), (83 * 86_400, "83.0 days")],
+    [
+        (0, "0 s"),
+        (0.44, "0.4 s"),
+        (5.02, "5 s"),
+        (99, "99 s"),
+        (120, "2 min"),
+        (5940, "99 min"),
+        (7200, "2.0 h"),
+        (83 * 86_400, "83.0 days"),
+    ],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
