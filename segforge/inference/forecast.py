@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from segforge.inference.predictor import Predictor
 
 _FLOAT = 4
-_SLABS = 4 * SLAB_BYTES  # that export makes at once
+_SLABS = 4 * SLAB_BYTES  # that export makes at once, of images that are larger
 _SECONDS_PER_VOXEL = 4e-8  # to read, preprocess and export one, on one core
 
 
@@ -68,12 +68,13 @@ def forecast_cases(predictor: "Predictor", cases: Sequence[Case]) -> Forecast:
     memory_of = {case: sum(_memory(stage, grid) for stage in stages) for case, grid in known.items()}
     voxels = sum(int(np.prod(grid.shape)) for grid in known.values())
     two = sorted(memory_of.values())[-2:]
+    slabs = min(_SLABS, max((_in_one_piece(stages[-1], grid) for grid in known.values()), default=_SLABS))
     return Forecast(
         tiles={case: sum(counts) for case, counts in tiles.items()},
         memory_of=memory_of,
         passes=stages[-1].window.passes,
         seconds=sum(float(np.dot(rates, counts)) for counts in tiles.values()) + voxels * _SECONDS_PER_VOXEL,
-        memory=peak_memory() + sum(two) + _SLABS,
+        memory=peak_memory() + sum(two) + slabs,
         cases=len(cases),
         device=describe_device(predictor.members[0].device),
     )
@@ -85,6 +86,11 @@ def _stages(model: LoadedModel) -> list[LoadedModel]:
 
 def _tiles(model: LoadedModel, grid: Geometry) -> int:
     return model.window.tiles(model.shape_in_network(grid.shape, grid.spacing))
+
+
+def _in_one_piece(model: LoadedModel, grid: Geometry) -> int:
+    """Bytes of all logits on the image's grid, and of half of them on the way there."""
+    return 3 * _FLOAT * model.labels.heads * int(np.prod(grid.shape)) // 2
 
 
 def _memory(model: LoadedModel, grid: Geometry) -> int:
