@@ -163,9 +163,10 @@ def train(
         for logger in mode.log:
             plugins.find("loggers", logger, LOGGERS)
         if not mode.validate_only:
-            training = prepare_training(
-                prepared, model, found, configuration, str(fold), trainer=trainer, options=options, pretrained=pretrained
-            )
+            with group.first_alone():  # which makes what a cascade lacks of its previous stage
+                training = prepare_training(
+                    prepared, model, found, configuration, str(fold), trainer=trainer, options=options, pretrained=pretrained
+                )
             start = None
             if pretrained is not None:
                 spec = found.configuration(configuration).architecture

@@ -162,7 +162,7 @@ def _shown(report: "RunReport") -> str:
     rows = [("piece", "state", "Dice", "time"), *map(_row, report.pieces)]
     parts = [
         aligned(rows),
-        *(f"{one.name}: {one.reason}. See {one.log}" for one in report.pieces if one.reason and one.seconds),
+        *(f"{one.name}: {one.reason}. See {one.log}" for one in report.pieces if one.reason and one.seconds is not None),
     ]
     if report.selection:
         chosen = report.selection
@@ -178,7 +178,7 @@ def _shown(report: "RunReport") -> str:
 def _row(piece: "PieceReport") -> tuple[str, str, str, str]:
     from segforge.compute.wording import duration
 
-    state = "done" if piece.reason is None else "failed" if piece.seconds else "left out"
+    state = "done" if piece.reason is None else "left out" if piece.seconds is None else "failed"
     dice = "-" if piece.dice is None else f"{piece.dice:.4f}"
-    time = duration(piece.seconds) if piece.seconds else "before" if piece.reason is None else "-"
+    time = duration(piece.seconds) if piece.seconds is not None else "before" if piece.reason is None else "-"
     return piece.name, state, dice, time

@@ -117,6 +117,8 @@ class FolderLock:
                 return False
         except Timeout:
             return True
+        except PermissionError:  # a reader may only look
+            return self.owner() is not None
 
     def owner(self) -> Owner | None:
         """The process that works on the folder, if it is known; it is only meant where the lock is taken."""

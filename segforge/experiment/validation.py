@@ -8,6 +8,7 @@ import torch
 
 from segforge.compute.executors import Resources, threads
 from segforge.compute.files import file_hash
+from segforge.compute.locks import FolderLock, Owner
 from segforge.dataset.cases import RawDataset
 from segforge.errors import SegForgeError
 from segforge.evaluation.evaluate import evaluate_pairs
@@ -33,6 +34,8 @@ def validate_fold(
 ) -> Summary:
     """Predict and evaluate the held-out cases of a trained fold; what is done with these weights and labels stays.
 
+    One process at a time does; another one waits for it and then has the result.
+
     Args:
         model: The model.
         fold: The fold; its cases are those that were written down when its training began.
@@ -55,17 +58,20 @@ def validate_fold(
         raise SegForgeError(f"{folder.path} has no {checkpoint} to validate. Train the fold first.")
     made_from = _made_from(folder, checkpoint, references)
     path = folder.validation_of(checkpoint) / SUMMARY
-    summary = _current_summary(path, made_from)
-    if summary and not probabilities:
+    if not probabilities and (summary := _current_summary(path, made_from)):
         return summary
-    held_out = HeldOut(model, folder, store, device, checkpoint, keep_logits)
-    predictions = held_out.label_maps(sorted(references), dataset.description.output_ending, probabilities=probabilities)
-    if summary:
+    with FolderLock(folder.path, "validated").waited_for(Owner.here()):
+        summary = _current_summary(path, made_from)  # by now another process may have made it
+        if summary and not probabilities:
+            return summary
+        held_out = HeldOut(model, folder, store, device, checkpoint, keep_logits)
+        predictions = held_out.label_maps(sorted(references), dataset.description.output_ending, probabilities=probabilities)
+        if summary:
+            return summary
+        pairs = [(references[case], predictions[case]) for case in sorted(references)]
+        summary = evaluate_pairs(pairs, dataset.description.label_scheme, threads, Resources(2), made_from)
+        summary.write(path)
         return summary
-    pairs = [(references[case], predictions[case]) for case in sorted(references)]
-    summary = evaluate_pairs(pairs, dataset.description.label_scheme, threads, Resources(2), made_from)
-    summary.write(path)
-    return summary
 
 
 def _references(folder: FoldFolder, dataset: RawDataset) -> dict[str, Path]:

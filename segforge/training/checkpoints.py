@@ -90,7 +90,7 @@ class Checkpoints:
         if facts.architecture != self._spec:
             raise SegForgeError(f"The checkpoint in {folder} is of another network. Train anew with --restart.")
         if device.type == "cpu":
-            torch.set_num_threads(facts.threads)
+            torch.set_num_threads(max(1, facts.threads // group.local_size()))
         load_weights(self._network, checkpoint.weights, str(folder))
         load_optimizer(self._optimizer, self._network, checkpoint.optimizer)
         load_scaler(self._scaler, checkpoint.optimizer)
@@ -167,7 +167,7 @@ class Checkpoints:
             ema=progress.ema,
             best_ema=progress.best,
             mirror_axes=self._mirror_axes,
-            threads=torch.get_num_threads(),
+            threads=torch.get_num_threads() * group.local_size(),
             course=None if course is None else course.model_dump(mode="json"),
         )
         optimizer = optimizer_tensors(self._optimizer, self._network) | scaler_tensors(self._scaler)

@@ -4,6 +4,7 @@ Each takes its share of every batch. Gradients are averaged over the processes; 
 therefore given to each of them such that the average of all is that mean, however unevenly samples and labels are spread.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
@@ -22,6 +23,11 @@ _PATIENCE = timedelta(days=30)
 def size() -> int:
     """Number of processes."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def local_size() -> int:
+    """Number of processes on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", size())) if size() > 1 else 1
 
 
 def rank() -> int:
@@ -85,7 +91,7 @@ def ratio(total: Tensor, count: Tensor) -> Tensor:
 
 def weighted(mean: Tensor, samples: int) -> Tensor:
     """A mean over this process's samples as its share of the mean over all of them."""
-    return mean if size() == 1 else ratio(mean * samples, torch.tensor(float(samples), device=mean.device))
+    return mean if size() == 1 else ratio(mean * samples, torch.full((), float(samples), device=mean.device))
 
 
 def any_of(flag: bool) -> bool:
@@ -122,10 +128,18 @@ def first_alone() -> Iterator[None]:
         wait()
 
 
-def leave() -> None:
-    """The other processes are no longer of interest."""
-    if distributed.is_available() and distributed.is_initialized():
-        _on_host.cache_clear()
+def leave(*, failed: bool) -> None:
+    """The other processes are no longer of interest.
+
+    Args:
+        failed: Whether this one leaves while others may still wait for it; on CUDA an orderly end would wait for them.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    _on_host.cache_clear()
+    if failed and distributed.get_backend() == "nccl":
+        distributed.distributed_c10d._abort_process_group()
+    else:
         distributed.destroy_process_group()
 
 

@@ -130,8 +130,8 @@ def resized_target(target: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(target.shape[1:]) == tuple(size):
         return target
     for axis, (old, new) in enumerate(zip(target.shape[1:], size, strict=True), start=1):
-        index = ((torch.arange(new) * 2 + 1) * old) // (2 * new)
-        target = target.index_select(axis, index.to(target.device))
+        index = ((torch.arange(new, device=target.device) * 2 + 1) * old) // (2 * new)
+        target = target.index_select(axis, index)
     return target
 
 

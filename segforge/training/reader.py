@@ -59,7 +59,7 @@ class Reader:
             batch_size: Samples per batch.
             seed: Of the training.
             purpose: A number that keeps the draws of training and validation apart.
-            pins: Whether batches lie in memory from which a CUDA device fetches them while it computes.
+            pins: Whether batches lie in memory from which a CUDA device fetches them without making the host wait.
         """
         self._cases = cases
         self._sampler = sampler

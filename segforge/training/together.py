@@ -17,13 +17,17 @@ from torch import distributed
 
 from segforge.compute.device import resolve_device
 from segforge.compute.progress import be_quiet
-from segforge.errors import SegForgeError
+from segforge.errors import Interrupted, SegForgeError
 from segforge.training import group
 
 _MEETING = "SEGFORGE_MEETING"
 """Where the processes of one machine find each other; without it they meet where torchrun says."""
 _LAST_WORDS = 15.0  # seconds: after another process has died, until this one ends whatever it is waiting for
 _MOMENT = 2.0  # seconds in which a process that is about to end does
+
+
+class OtherEnded(SegForgeError):
+    """Another of the processes is no longer there."""
 
 
 @contextmanager
@@ -46,8 +50,7 @@ def joined(device: str) -> Iterator[str]:
     device = _own_device(device, int(os.environ.get("LOCAL_RANK", rank)))
     if rank:
         be_quiet()
-    if device == "cpu":
-        torch.set_num_threads(max(1, torch.get_num_threads() // size))
+    threads, failed = torch.get_num_threads(), True
     try:
         distributed.init_process_group(
             "gloo" if device == "cpu" else "nccl",
@@ -56,13 +59,18 @@ def joined(device: str) -> Iterator[str]:
             world_size=size,
             device_id=None if device == "cpu" else torch.device(device),
         )
+        group.wait()  # for all, before one can fail
+        if device == "cpu":
+            torch.set_num_threads(max(1, threads // group.local_size()))
         yield device
+        failed = False
     except RuntimeError as error:
         if not (isinstance(error, distributed.DistError) or "gloo" in str(error)):
             raise
-        raise SegForgeError("Another process of this training ended; see what it says. What was saved before stays.") from error
+        raise OtherEnded("Another process of this training ended; see what it says. What was saved before stays.") from error
     finally:
-        group.leave()
+        group.leave(failed=failed)
+        torch.set_num_threads(threads)
 
 
 def _own_device(device: str, number: int) -> str:
@@ -72,7 +80,10 @@ def _own_device(device: str, number: int) -> str:
     if device not in ("auto", "cuda"):
         raise SegForgeError(f"--device {device} is one device. Several are --device cuda, with CUDA_VISIBLE_DEVICES.")
     if number >= (count := torch.cuda.device_count()):
-        raise SegForgeError(f"The training asks for {number + 1} GPUs or more; here are {count}. Use --gpus {max(1, count)}.")
+        remedy = (
+            f"Use --gpus {max(1, count)}" if _MEETING in os.environ or "RANK" not in os.environ else "Start fewer with torchrun"
+        )
+        raise SegForgeError(f"The training asks for {number + 1} GPUs or more; here are {count}. {remedy}, or --device cpu.")
     return str(resolve_device(f"cuda:{number}"))
 
 
@@ -88,6 +99,8 @@ def followed(count: int, device: str, work: Callable[[], object]) -> Iterator[No
     Raises:
         SegForgeError: If one of them fails or dies; says how.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SegForgeError(f"--gpus {count} starts processes, and torchrun has started some already. Leave --gpus out.")
     _own_device(device, count - 1)
     is_over = threading.Event()
     with tempfile.TemporaryDirectory() as folder:
@@ -99,10 +112,8 @@ def followed(count: int, device: str, work: Callable[[], object]) -> Iterator[No
                 yield
             for follower in followers:
                 follower.process.join()
-        except SegForgeError as error:
-            is_told = not isinstance(error.__cause__, RuntimeError)
-            reason = None if is_told else next(filter(None, (follower.failure() for follower in followers)), None)
-            if reason:
+        except OtherEnded as error:
+            if reason := next(filter(None, (follower.failure() for follower in followers)), None):
                 raise SegForgeError(f"{reason} What was saved before stays.") from error
             raise
         finally:
@@ -119,7 +130,9 @@ class _Follower:
         spawn = multiprocessing.get_context("spawn")
         self._rank = place["RANK"]
         self._hears, says = spawn.Pipe(duplex=False)
-        self.process: SpawnProcess = spawn.Process(target=_follow, args=(place, work, says), daemon=True)
+        self._said: str | None = None
+        self._hearing = threading.Lock()
+        self.process: SpawnProcess = spawn.Process(target=_follow, args=(place, work, says))
         self.process.start()
         says.close()
 
@@ -129,10 +142,12 @@ class _Follower:
         code = self.process.exitcode
         if not code:
             return None
-        said = ""
-        with suppress(EOFError):
-            said = self._hears.recv()
-        how = said or (f"It was killed by {signal.Signals(-code).name}." if code < 0 else f"Its exit status was {code}.")
+        with self._hearing:
+            if self._said is None:
+                self._said = ""
+                with suppress(EOFError):
+                    self._said = self._hears.recv()
+        how = self._said or (f"It was killed by {signal.Signals(-code).name}." if code < 0 else f"Its exit status was {code}.")
         return f"Process {self._rank} of the training failed: {how}"
 
 
@@ -143,6 +158,8 @@ def _follow(place: Mapping[str, str], work: Callable[[], object], says: Connecti
     os.environ.update(place)
     try:
         work()
+    except Interrupted:
+        os._exit(0)
     except BaseException as error:
         says.send(str(error) if isinstance(error, SegForgeError) else f"{type(error).__name__}: {error}.")
         os._exit(1)  # without waiting for a device that waits for the others
@@ -168,7 +185,8 @@ def _watch(followers: list[_Follower], is_over: threading.Event) -> None:
 
 
 def _place(rank: int, count: int, meeting: str) -> dict[str, str]:
-    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), _MEETING: meeting}
+    here = {"RANK": str(rank), "WORLD_SIZE": str(count)}
+    return here | {f"LOCAL_{name}": value for name, value in here.items()} | {_MEETING: meeting}
 
 
 @contextmanager

@@ -155,6 +155,7 @@ class Trainer:
         """
         self.checkpoints = Checkpoints(self.job, self.spec, self.network, self.optimizer, self.scaler, self.mirror_axes())
         self.progress = self.checkpoints.restore()
+        self._refuse_another_state()
         self.running = grouped(self._compiled(), self.job.device)
         training, validation = self.readers()
         with open_report(self.job, self.history, self.epoch) as self.report:
@@ -165,12 +166,22 @@ class Trainer:
             self.checkpoints.finish(self.progress)
             self.report.draw()
 
+    def _refuse_another_state(self) -> None:
+        """All processes must go on from the same step."""
+        steps = self.epoch * self.job.settings.iterations + len(self.losses)
+        if group.any_of(steps != group.of_first(steps)):
+            raise SegForgeError(
+                f"The processes do not see the same checkpoint in {self.job.folder}. Its file system is slow to tell of it to "
+                "all machines: type the command again."
+            )
+
     def _compiled(self) -> nn.Module:
         """The network, compiled where that is asked for or repays."""
         job, settings = self.job, self.job.settings
         if not wants_compiling(job.compilation, job.device, settings):
             return self.network
-        shape = (group.largest_share(settings.batch_size), self.spec.input_channels, *job.configuration.patch_size)
+        mine = group.share(settings.batch_size)
+        shape = (mine.stop - mine.start, self.spec.input_channels, *job.configuration.patch_size)
         with autocast(job.device, self.precision):
             return compiled(self.network, torch.zeros(shape, device=job.device))
 

@@ -32,7 +32,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
 
 def test_the_four_lines(workspace: Path, segforge) -> None:
     segforge("plan -d 4", workspace)
-    trained = segforge("train 4 3d_fullres 0 --epochs 1 --iterations 2 --validation-iterations 1", workspace)
+    trained = segforge("train 4 3d_fullres 0 --epochs 1 --iterations 2 --validation-iterations 1 --batch-size 2", workspace)
     best = segforge("find-best -d 4", workspace)
     segforge("predict -i imagesTs -o out", workspace)
 
@@ -57,7 +57,7 @@ def test_the_four_lines(workspace: Path, segforge) -> None:
 def test_typed_again_they_say_that_it_is_done(workspace: Path, segforge) -> None:
     again = segforge("plan -d 4", workspace)
     assert "10 of 10 cases are preprocessed already" in again.stdout
-    again = segforge("train 4 3d_fullres 0 --epochs 1 --iterations 2 --validation-iterations 1", workspace)
+    again = segforge("train 4 3d_fullres 0 --epochs 1 --iterations 2 --validation-iterations 1 --batch-size 2", workspace)
     assert "is trained already" in again.stdout
     before = {path: path.stat().st_mtime_ns for path in (workspace / "out").glob("*.nii.gz")}
     again = segforge("predict -i imagesTs -o out", workspace)

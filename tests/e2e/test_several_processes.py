@@ -52,8 +52,9 @@ def test_stopped_under_torchrun_and_gone_on_with_gpus_it_has_the_numbers_of_one_
     segforge(f"train 900 2d 0 --epochs 5 --name alone {NUMBERS}", workspace)
     stopped = begun(workspace, TORCHRUN, f"train 900 2d 0 --epochs 5 --name several {NUMBERS}")
     os.kill(stopped.pid, signal.SIGTERM)
-    said = stopped.communicate(timeout=120)[1]
-    assert said.count("Type the command again to go on.") <= 2 and not (fold(workspace, "several") / "validation").exists()
+    shown, said = stopped.communicate(timeout=120)
+    assert 1 <= said.count("Type the command again to go on.") <= 2 and not (fold(workspace, "several") / "validation").exists()
+    assert all(shown.count(f"epoch {number}: loss") <= 1 for number in range(5))
     told = segforge(f"train 900 2d 0 --epochs 5 --name several --gpus 2 {NUMBERS}", workspace).stdout
     assert told.count("Going on at epoch") == 1 and told.count("epoch 4: loss") == 1
     together, alone = records(workspace, "several"), records(workspace, "alone")

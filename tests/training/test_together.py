@@ -1,8 +1,10 @@
 """Who may train together is settled before anything is started."""
 
+from functools import partial
 from unittest.mock import Mock
 
 import pytest
+import torch
 
 from segforge.cli.main import main
 from segforge.errors import SegForgeError
@@ -41,6 +43,35 @@ def test_alone_there_is_nothing_to_join(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with joined("cuda:7") as device:
         assert (device, group.size(), group.rank()) == ("cuda:7", 1, 0)
+
+
+def at_work(damaged: int | None) -> None:
+    """What each process does: it joins, one of them may fail, and all wait for all."""
+    with joined("cpu"):
+        if group.rank() == damaged:
+            raise SegForgeError("case 7 is damaged.")
+        group.wait()
+        assert group.size() == 2 and torch.get_num_threads() >= 1
+
+
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [(1, r"^Process 1 of the training failed: case 7 is damaged. What was saved"), (0, r"^case 7 is damaged.$")],
+)
+def test_the_reason_of_the_one_that_fails_is_told(damaged: int, message: str) -> None:
+    work = partial(at_work, damaged)
+    with pytest.raises(SegForgeError, match=message), followed(2, "cpu", work):
+        work()
+    assert not torch.distributed.is_initialized()
+
+
+def test_torchrun_and_gpus_are_not_for_one_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with (
+        pytest.raises(SegForgeError, match="--gpus 2 starts processes, and torchrun has started some already"),
+        followed(2, "cpu", never),
+    ):
+        never()
 
 
 def test_no_number_of_gpus(capsys: pytest.CaptureFixture[str]) -> None:
