@@ -58,7 +58,9 @@ def emit(
     experiment = open_experiment(
         place, str(dataset), found, name=name, trainer=trainer, configurations=configurations, folds=folds
     )
-    stages = _stages(experiment, training_words(options or TrainingOptions()))
+    options = options or TrainingOptions()
+    experiment.refuse_other_settings(options)
+    stages = _stages(experiment, training_words(options))
     folder = folder.resolve()
     make_folder(folder)
     scripts = job_scripts(stages, SYSTEMS[system], asked, folder)

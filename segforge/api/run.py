@@ -105,35 +105,39 @@ def run(
     options, work, workers = options or TrainingOptions(), work or Work(), workers or Workers()
     words, opened = training_words(options), workers.opened()
     chosen = settings or PlannerSettings()
-    found = _planned(str(dataset), place, replace(chosen, name=plans or chosen.name), configurations, work)
+    found, there = _planned(str(dataset), place, replace(chosen, name=plans or chosen.name), configurations, work)
     experiment = open_experiment(
         place, str(dataset), found, name=name, trainer=trainer, configurations=configurations, folds=folds
     )
     experiment.refuse_other_settings(options)
+    _preprocess_the_rest(str(dataset), place, found, configurations, work, there)
     pieces = pieces_of(experiment, words, threads=opened.threads, device=opened.places[0], processes=work.workers)
     return _report(experiment, pieces, _carry_out(pieces, opened, is_local=workers.where.is_local))
 
 
 def _planned(
     dataset: str, place: Workspace, settings: PlannerSettings, configurations: Sequence[str] | None, work: Work
-) -> Plans:
-    """The plans, and everything that they need preprocessed."""
+) -> tuple[Plans, set[str]]:
+    """The plans, and the folders of the data that were preprocessed with the planning, if that is done now."""
     name, folder = planner_for(settings).name, place.preprocessed / place.dataset_name(dataset)
-    there: set[str] = set()
     if plans_path(folder, name).is_file() and not settings.changes_plans:
         log.info("Taking the plans %s as they are.", name)
-        plans = read_plans(folder, name)
-    else:
-        plans = plan(dataset, settings=settings, configurations=configurations, work=work, workspace=place.root).plans
-        there = {plans.configuration(one).data for one in configurations or PREPROCESSED if one in plans.configurations}
+        return read_plans(folder, name), set()
+    plans = plan(dataset, settings=settings, configurations=configurations, work=work, workspace=place.root).plans
+    return plans, {plans.configuration(one).data for one in configurations or PREPROCESSED if one in plans.configurations}
+
+
+def _preprocess_the_rest(
+    dataset: str, place: Workspace, plans: Plans, configurations: Sequence[str] | None, work: Work, there: set[str]
+) -> None:
+    """Preprocess what the trainings need and what is not there, or not known to be."""
     stages = {
         stage: item.data
         for one in configurations or plans.configurations
         for stage, item in plans.with_previous_stages(one).items()
     }
     if missing := [stage for stage, data in stages.items() if data not in there]:
-        preprocess(dataset, plans=name, configurations=missing, work=work, workspace=place.root)
-    return plans
+        preprocess(dataset, plans=plans.name, configurations=missing, work=work, workspace=place.root)
 
 
 def _carry_out(pieces: Sequence[Piece], opened: Opened, *, is_local: bool) -> Course:

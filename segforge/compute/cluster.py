@@ -1,7 +1,7 @@
 """A dask cluster that is running as an executor: tasks of a lost worker run again, those that fail by themselves do not."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
 from segforge.compute.executors import Resources
@@ -67,6 +67,8 @@ class _ClusterExecutor(Executor):
     def submit(
         self, function: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Future[Result]:
+        if self._client.status != "running":
+            raise BrokenExecutor("the scheduler is gone; start it and its workers, and type the command again")
         future: Future[Result] = self._executor.submit(function, *args, **kwargs)
         return future
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 
 from segforge.experiment.commands import Command, Ending
@@ -82,14 +82,23 @@ class Chain:
         while self._waiting or self._under_way:
             self._drop_hopeless()
             for piece in self._startable():
-                place = self._places.pop(0)
-                command = replace(piece.command, device=place or piece.command.device)
-                self._under_way[executor.submit(work, command)] = piece, place
+                self._begin(piece, executor, work)
             if not self._under_way:
                 time.sleep(_PAUSE if self._waiting else 0)
             for future in wait(self._under_way, timeout=_PAUSE, return_when=FIRST_COMPLETED).done:
                 self._collect(future)
         return self._course
+
+    def _begin(self, piece: Piece, executor: Executor, work: Work) -> None:
+        place = self._places[0]
+        command = replace(piece.command, device=place or piece.command.device)
+        try:
+            future = executor.submit(work, command)
+        except BrokenExecutor as error:  # and so will all the others: the run ends with what is done
+            self._course.failures[piece.name] = f"its executor failed: {str(error) or type(error).__name__}"
+            self._told(piece, self._course)
+        else:
+            self._under_way[future] = piece, self._places.pop(0)
 
     def _startable(self) -> Iterator[Piece]:
         """Pieces that nothing keeps from being begun, as long as there is a place."""

@@ -16,6 +16,8 @@ from segforge.compute.files import message_file
 from segforge.errors import Busy
 
 _MODULE = "segforge.cli.supervised"
+_ERROR = "segforge: "
+"""How the last message of a command that fails begins."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,15 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 def _reason(status: int, log: Path, before: int) -> str | None:
-    """Why a command is not done: the last line that it wrote, or the signal that ended it."""
+    """Why a command is not done: its error, or else the last line that it wrote, or the signal that ended it."""
     if status == 0:
         return None
     if status < 0:
-        return f"ended by signal {signal.Signals(-status).name}"
+        remedy = "; if memory was short, use fewer --at-once" if -status == signal.SIGKILL else ""
+        return f"ended by signal {signal.Signals(-status).name}{remedy}"
     with log.open("rb") as file:
         file.seek(before)
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("segforge: ") if lines else f"exit status {status}"
+    errors = [number for number, line in enumerate(lines) if line.startswith(_ERROR)]
+    told = lines[errors[-1] if errors else -1 :]
+    return "; ".join(told).removeprefix(_ERROR) or f"exit status {status}"

@@ -104,14 +104,17 @@ def test_the_table_names_what_failed_with_the_reason_and_the_file() -> None:
     pieces = (
         PieceReport("2d fold 0", None, 0.9, None, Path("logs/0.log")),
         PieceReport("2d fold 1", "the GPU is full", None, 90.0, Path("logs/1.log")),
+        PieceReport("2d fold 2", "its worker failed", None, 0.0, Path("logs/2.log")),
         PieceReport("find-best", "needs 2d fold 1", None, None, Path("logs/best.log")),
     )
     assert _shown(RunReport("D", pieces, None)).splitlines() == [
         "piece      state     Dice    time",
         "2d fold 0  done      0.9000  before",
         "2d fold 1  failed    -       90 s",
+        "2d fold 2  failed    -       0 s",
         "find-best  left out  -       -",
         "2d fold 1: the GPU is full. See logs/1.log",
+        "2d fold 2: its worker failed. See logs/2.log",
         "What is done is kept: type the command again for the rest.",
     ]
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def test_what_is_done_is_not_done_again() -> None:
 
     course, told = carried_out([piece("a", is_done=lambda: True), piece("b", "a")], work)
     assert course.done == ["a", "b"] and list(course.endings) == ["b"] and told == ["a 1", "b 2"]
+
+
+def test_an_executor_that_broke_ends_the_course_with_the_reason() -> None:
+    class Broken(InlineExecutor):
+        def submit(self, function, /, *args, **kwargs):
+            if args[0].words[0] == "a":
+                return super().submit(function, *args, **kwargs)
+            raise BrokenExecutor("the scheduler is gone")
+
+    pieces = [piece("a"), piece("b"), piece("c"), piece("d", "b")]
+    course = Chain(pieces, ["", ""], lambda piece, course: None).carry_out(Broken(), lambda command: DONE)
+    reason = "its executor failed: the scheduler is gone"
+    assert course.done == ["a"] and course.failures == {"b": reason, "c": reason, "d": "needs b"}
 
 
 def test_a_failure_takes_with_it_only_what_needs_it() -> None:

@@ -39,10 +39,18 @@ def test_messages_are_added_to_the_file_below_what_was_typed(tmp_path: Path) -> 
     [
         ("import sys\nprint('much')\nsys.exit('segforge: raw/x is missing.')", "raw/x is missing."),
         ("import sys\nsys.exit(3)", "exit status 3"),
-        ("import os\nprint('much', flush=True)\nos.kill(os.getpid(), 9)", "ended by signal SIGKILL"),
+        (
+            "import sys\nprint('much')\nsys.exit('segforge: 2 cases failed:\\na: torn\\nb: empty')",
+            "2 cases failed:; a: torn; b: empty",
+        ),
+        ("import os\nprint('much', flush=True)\nos.kill(os.getpid(), 15)", "ended by signal SIGTERM"),
+        (
+            "import os\nprint('much', flush=True)\nos.kill(os.getpid(), 9)",
+            "ended by signal SIGKILL; if memory was short, use fewer --at-once",
+        ),
     ],
 )
-def test_the_reason_is_the_last_line_or_the_signal(tmp_path: Path, script: str, reason: str) -> None:
+def test_the_reason_is_the_error_or_the_last_line_or_the_signal(tmp_path: Path, script: str, reason: str) -> None:
     run_command(command(tmp_path, "print('segforge: of an earlier time')"))
     assert run_command(command(tmp_path, script)).reason == reason
 
@@ -83,8 +91,8 @@ import os, pathlib, signal, sys, threading, time
 from segforge.cli import supervised
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 threading.Thread(target=supervised._end_with_the_input, daemon=True).start()
-pathlib.Path(sys.argv[1], "begun").touch()
 try:
+    pathlib.Path(sys.argv[1], "begun").touch()
     time.sleep(60)
 except KeyboardInterrupt:
     print("saved", flush=True)
