@@ -7,6 +7,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tests run side by side
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -117,7 +117,6 @@ def test_a_summary_of_nnunets_is_replaced(folder: Path, segforge) -> None:
         ),
         ("postprocess", 2, "VERB"),
         ("postprocess determin -i a -r b -o c.json", 2, "Did you mean determine?"),
-        ("postprocess determine -i predictions -r labels", 2, "-o/--output"),
         ("postprocess determine -i nowhere -r labels -o steps.json", 2, "nowhere is missing"),
         ("postprocess determine -i predictions -r labels -o steps.pkl", 2, "Postprocessing is written as JSON"),
         ("postprocess apply -i predictions -o out --steps nowhere.json", 2, "nowhere.json is missing"),

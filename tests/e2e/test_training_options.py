@@ -77,7 +77,7 @@ def test_nnunet_s_words_are_understood(workspace: Path, segforge) -> None:
         ("--best-by full-volume", "best_by full-volume needs whole cases; add --validate-every"),
         ("--best-by volume", "Did you mean full-volume?"),
         ("--pretrained nowhere.safetensors", "nowhere.safetensors"),
-        ("-num_gpus 2", "2 GPUs for one training are not possible yet"),
+        ("-num_gpus 0", "0 is no number of GPUs; give 1 or more"),
         ("--validate-best --no-checkpoints", "Choose one"),
         ("--validate-only --name untrained", "there is nothing to validate"),
     ],
