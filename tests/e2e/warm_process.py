@@ -33,7 +33,7 @@ def run(words: list[str], folder: str, environment: dict[str, str], out: str, er
     for path, number in ((os.devnull, 0), (out, 1), (error, 2)):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), number)
     os.chdir(folder)
-    sys.path[0] = folder
+    sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["segforge", *words]

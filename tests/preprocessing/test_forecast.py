@@ -63,4 +63,4 @@ def test_the_time_is_said_beforehand_and_the_trial_leaves_nothing(
             Preprocessing(phantom, measured, plans, list(plans.configurations), folder, inline, Resources(), 10**10)
         )
     assert re.search(r"Preprocessing 3 cases: .* on disk, about .* of memory for 1 at once, about [\d.]+ s\.", caplog.text)
-    assert [path.name for path in folder.iterdir()] == ["data"]
+    assert sorted(path.name for path in folder.iterdir()) == [".data.lock", "data"]
