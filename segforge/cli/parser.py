@@ -104,6 +104,20 @@ def path_or_none(value: str | None) -> Path | None:
     return None if value is None else Path(value)
 
 
+def add_planner(parser: argparse._ActionsContainer) -> None:
+    """Add the options that decide most instead of the planner."""
+    parser.add_argument(
+        "--planner",
+        default="default",
+        metavar="PLANNER",
+        help="default, resenc-m, resenc-l, resenc-xl, nnU-Net's names, or PACKAGE:CLASS (default: default)",
+    )
+    parser.add_argument(
+        "--gpu-memory", type=float, metavar="GB", help="memory that a training may fill (default: the planner's)"
+    )
+    parser.add_argument("--features", type=int, metavar="N", help="channels of the network's first stage (default: 32)")
+
+
 def add_workers(parser: argparse._ActionsContainer) -> None:
     """Add `-np`."""
     parser.add_argument(

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segforge.cli.parser import add_preprocessed, add_work, path_or_none, work_of
+from segforge.cli.parser import add_planner, add_preprocessed, add_work, path_or_none, work_of
 from segforge.cli.table import aligned
 from segforge.cli.verify import add_verification, is_sound
 
@@ -28,16 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_plans(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--name", metavar="NAME", help="name of the plans (default: the planner's)")
-    group.add_argument(
-        "--planner",
-        default="default",
-        metavar="PLANNER",
-        help="default, resenc-m, resenc-l, resenc-xl, nnU-Net's names, or PACKAGE:CLASS (default: default)",
-    )
-    group.add_argument(
-        "--gpu-memory", type=float, metavar="GB", help="memory that a training may fill (default: the planner's)"
-    )
-    group.add_argument("--features", type=int, metavar="N", help="channels of the network's first stage (default: 32)")
+    add_planner(group)
     group.add_argument("--blocks", type=int, nargs="+", metavar="N", help="blocks per encoder stage (default: the planner's)")
     group.add_argument(
         "--network",

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segforge.cli.parser import add_dataset, add_device, add_work, fold_name, path_or_none, work_of
+from segforge.cli.parser import add_dataset, add_device, add_planner, add_work, fold_name, path_or_none, work_of
 from segforge.cli.table import aligned
 from segforge.cli.training_options import add_settings, training_options
 from segforge.errors import SegForgeError
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="with --pilot: print all numbers as JSON (default: as a table)")
     _add_emission(parser.add_argument_group("job scripts instead"))
     _add_what(parser.add_argument_group("what to run"))
-    _add_plans(parser.add_argument_group("what to decide instead of the planner"))
+    add_planner(parser.add_argument_group("what to decide instead of the planner"))
     add_work(parser.add_argument_group("preprocessing"))
     _add_workers(parser.add_argument_group("who works"))
     add_settings(parser)
@@ -65,19 +65,6 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         metavar="TRAINER",
         help="PACKAGE:CLASS, or one of nnU-Net's names, which stands for options (default: default)",
     )
-
-
-def _add_plans(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--planner",
-        default="default",
-        metavar="PLANNER",
-        help="default, resenc-m, resenc-l, resenc-xl, nnU-Net's names, or PACKAGE:CLASS (default: default)",
-    )
-    group.add_argument(
-        "--gpu-memory", type=float, metavar="GB", help="memory that a training may fill (default: the planner's)"
-    )
-    group.add_argument("--features", type=int, metavar="N", help="channels of the network's first stage (default: 32)")
 
 
 def _add_workers(group: argparse._ArgumentGroup) -> None:
