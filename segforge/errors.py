@@ -16,6 +16,10 @@ class CasesFailed(SegForgeError):
     exit_status = 1
 
 
+class PreprocessingFailed(CasesFailed):
+    """Some cases could not be preprocessed; the plans, and the cases of other configurations, may be whole."""
+
+
 class Busy(SegForgeError):
     """Another process does it now; later the same command may go on."""
 

@@ -27,7 +27,9 @@ def find(kind: str, name: str, ours: Mapping[str, str], *, allow_path: bool = Fa
         try:
             return theirs[name].load()
         except Exception as error:
-            raise SegForgeError(f"The plug-in {name} ({theirs[name].value}) cannot be loaded: {error}.") from error
+            raise SegForgeError(
+                f"The plug-in {name} ({theirs[name].value}) cannot be loaded: {error}. Install its package anew."
+            ) from error
     if allow_path and ":" in name:
         return _load(kind, name)
     known = [*ours, *theirs]
@@ -43,4 +45,7 @@ def _load(kind: str, location: str) -> Any:
         found = importlib.import_module(module)
         return getattr(found, attribute) if attribute else found
     except (ImportError, AttributeError, ValueError) as error:
-        raise SegForgeError(f"{location} cannot be loaded from the {kind}: {error}.") from error
+        raise SegForgeError(
+            f"{location}, one of the {kind}, cannot be loaded: {error}. Check how it is spelled, and that its package is "
+            "installed here."
+        ) from error

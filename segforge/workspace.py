@@ -87,7 +87,9 @@ class Workspace:
         if len(found) == 2 and not found[0].samefile(found[1]):
             raise SegForgeError(f"{name} is in two places: {found[0]} and {found[1]}. Remove or rename one.")
         if not found:
-            raise SegForgeError(f"The raw data set {name} is in none of {', '.join(map(str, places))}.")
+            raise SegForgeError(
+                f"The raw data of {name} are in none of {', '.join(map(str, places))}. Put them there, or a link to them."
+            )
         return found[0]
 
     def new_raw_folder(self, number: int, name: str) -> Path:

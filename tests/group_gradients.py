@@ -21,7 +21,12 @@ SCHEMES = {
     "regions": LabelScheme.from_description({"background": 0, "whole": (1, 2), "core": (2,)}, (1, 2)),
     "regions_ignore": LabelScheme.from_description({"background": 0, "whole": (1, 2), "core": (2,), "ignore": 3}, (1, 2)),
 }
-LOSSES = (("dice_ce", False, 0.0), ("dice_ce", True, 0.0), ("dice_focal", True, 0.1))  # name, batch dice, smoothing
+LOSSES = (  # name, batch dice, smoothing
+    ("dice_ce", False, 0.0),
+    ("dice_ce", True, 0.0),
+    ("dice_focal", True, 0.1),
+    ("dice_ce_cldice", False, 0.0),
+)
 
 
 def all_gradients() -> dict[str, Tensor]:

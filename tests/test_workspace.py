@@ -80,7 +80,7 @@ def test_one_data_set_in_two_places_is_an_error_that_names_both(tmp_path: Path, 
 def test_trained_data_sets_are_known_without_their_raw_data(tmp_path: Path) -> None:
     make(tmp_path, "raw", "results/Dataset004_A")
     assert find_workspace().dataset_name("4") == "Dataset004_A"
-    with pytest.raises(SegForgeError, match="is in none of"):
+    with pytest.raises(SegForgeError, match="are in none of"):
         find_workspace().raw_folder("Dataset004_A")
 
 

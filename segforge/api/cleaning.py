@@ -63,7 +63,7 @@ def _predictions(results: Path, dataset: int | str) -> list[Replaceable]:
     ]
     maps = [
         Replaceable(folder, _size(folder), f"segforge train {dataset} {folder.name} FOLD")
-        for folder in sorted(results.glob(f"*/{NEXT_STAGE}/*"))
+        for folder in sorted(results.glob(f"*/{NEXT_STAGE}/*/"))
     ]
     averages = [
         Replaceable(folder, _size(folder), f"segforge find-best -d {dataset}")
@@ -89,4 +89,7 @@ def _remove(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise SegForgeError(f"{error.filename} could not be removed: {error.strerror}.") from error
+        raise SegForgeError(
+            f"{error.filename} could not be removed: {error.strerror}. Check who uses it and its permissions, and type the "
+            "command again."
+        ) from error

@@ -4,9 +4,7 @@ from dataclasses import asdict
 
 from segforge.api.training import TrainingOptions
 from segforge.errors import SegForgeError
-
-_OWN_WORDS = {"learning_rate": "--lr", "budget_seconds": "--budget"}
-_WITHOUT_WORDS = ("momentum", "amsgrad", "weight_decay", "dice_smoothing", "foreground_drawn")
+from segforge.training.settings import WITHOUT_OPTION, option_of
 
 
 def training_words(options: TrainingOptions) -> list[str]:
@@ -19,14 +17,14 @@ def training_words(options: TrainingOptions) -> list[str]:
     for name, value in asdict(options).items():
         if value is None:
             continue
-        if name in _WITHOUT_WORDS:
+        if name in WITHOUT_OPTION:
             raise SegForgeError(f"{name} has no option on the command line. Give it in a trainer of your own, with -tr.")
         words += _words(name, value)
     return words
 
 
 def _words(name: str, value: object) -> list[str]:
-    option = _OWN_WORDS.get(name, f"--{name.replace('_', '-')}")
+    option = option_of(name)
     if name == "deep_supervision":
         return [] if value else ["--no-deep-supervision"]
     if name == "budget_seconds":

@@ -201,9 +201,12 @@ def _places(named: Sequence[Path | str | None], templates: Templates) -> tuple[P
     one_folder, two_folders, table = [True, False, False, False], [False, True, True, False], [False, False, False, True]
     given = [place is not None for place in named]
     if given not in (one_folder, two_folders, table):
-        raise SegForgeError("Give one folder, or --images DIR with --labels DIR, or --pairs FILE.csv.")
+        raise SegForgeError("Name the source in one way: one folder, or --images DIR with --labels DIR, or --pairs FILE.csv.")
     if given == table and templates != Templates():
-        raise SegForgeError("Patterns are for folders; the table of --pairs says itself what belongs together.")
+        raise SegForgeError(
+            "--image-pattern and --pattern are for folders; the table of --pairs says itself what belongs together. "
+            "Leave them out."
+        )
     return tuple(Path(place).resolve() for place in named if place is not None)
 
 

@@ -45,8 +45,9 @@ def ensemble(
     """
     if len(predictions) < 2:
         raise SegForgeError("An ensemble needs two folders of predictions or more: segforge ensemble -i A B -o OUTPUT.")
-    if sum(given is not None for given in (dataset, model, description)) > 1:
-        raise SegForgeError("Say what the labels mean in one way: with a data set, a model, or a dataset.json.")
+    given = [word for word, value in (("-d", dataset), ("-m", model), ("-djfile", description)) if value is not None]
+    if len(given) > 1:
+        raise SegForgeError(f"{' and '.join(given)} each say what the labels mean. Give one of them.")
     if dataset is not None:
         place = find_workspace(workspace)
         description = place.raw_folder(place.dataset_name(str(dataset))) / FILE_NAME
@@ -71,7 +72,9 @@ def _description_of(folders: Sequence[Path]) -> DatasetDescription:
     first, *others = found
     for other in others:
         if found[other].label_scheme != found[first].label_scheme:
-            raise SegForgeError(f"{first} and {other} have different labels. Predictions of different labels have no average.")
+            raise SegForgeError(
+                f"{first} and {other} have different labels, and such predictions have no average. Leave one folder out."
+            )
     return found[first]
 
 

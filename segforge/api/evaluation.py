@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segforge.api.labels import labels_to_score
-from segforge.compute.executors import ExecutorFactory, Resources, executor_for
+from segforge.compute.executor_choice import HERE, ExecutorChoice
+from segforge.compute.executors import ExecutorFactory, Resources
 from segforge.compute.files import write_text
 from segforge.dataset.cases import RawDataset, open_dataset
 from segforge.dataset.description import FILE_NAME, read_description
@@ -56,6 +57,7 @@ def evaluate(
     figures: int = 0,
     images: Path | None = None,
     workers: int | None = None,
+    where: ExecutorChoice = HERE,
     workspace: Path | None = None,
 ) -> Summary:
     """Compare a folder of predictions with a folder of references; write `summary.json` and `cases.csv`.
@@ -75,6 +77,7 @@ def evaluate(
         figures: How many of the worst and of the best cases to draw into `figures/` beside the summary.
         images: Folder of the images for these pictures; None looks for it beside the references and in the data set.
         workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        where: The executor.
         workspace: The workspace folder; None finds it.
 
     Raises:
@@ -90,7 +93,7 @@ def evaluate(
         ignore=ignore_label,
         workspace=workspace,
     )
-    wishes = _wishes(surface, tolerances, lesions, metrics, workers)
+    wishes = _wishes(surface, tolerances, lesions, metrics, where.factory(workers, cores=1))
     pairs = pair_folders(references, predictions)
     homes = [references.resolve().parent, *([] if dataset is None else [_raw_folder(dataset, workspace)])]
     shown = _images(homes, images) if figures else {}
@@ -117,6 +120,7 @@ def cross_validate(
     output: Path | None = None,
     figures: int = 0,
     workers: int | None = None,
+    where: ExecutorChoice = HERE,
     workspace: Path | None = None,
 ) -> dict[str, Summary]:
     """Gather the validations of the folds of trained models; write `cv_results/summary.json` and `cases.csv` for each.
@@ -134,6 +138,7 @@ def cross_validate(
         output: File to write, for a single model.
         figures: How many of the worst and of the best cases to draw into `figures/` beside the summary.
         workers: Worker processes; None works in threads, one per core, and 0 in this thread.
+        where: The executor.
         workspace: The workspace folder; None finds it.
 
     Returns:
@@ -147,7 +152,7 @@ def cross_validate(
 
     raw = open_dataset(_raw_folder(dataset, workspace))
     results = find_workspace(workspace).results / raw.folder.name
-    wishes = _wishes(surface, tolerances, lesions, metrics, workers)
+    wishes = _wishes(surface, tolerances, lesions, metrics, where.factory(workers, cores=1))
     models = [
         model
         for configuration in (configurations or (None,))
@@ -180,11 +185,15 @@ def case_table_path(summary: Path) -> Path:
 
 
 def _wishes(
-    surface: bool, tolerances: Sequence[float] | None, lesions: bool, metrics: Sequence[str] | None, workers: int | None
+    surface: bool,
+    tolerances: Sequence[float] | None,
+    lesions: bool,
+    metrics: Sequence[str] | None,
+    executor: tuple[ExecutorFactory, Resources],
 ) -> _Wishes:
     measures = Measures(tuple(tolerances or ()), lesions, tuple(metrics or ()))
     measures.check()
-    return _Wishes(measures, surface, executor_for(workers))
+    return _Wishes(measures, surface, executor)
 
 
 def _raw_folder(dataset: int | str, workspace: Path | None) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from segforge.api.model_names import named_model
 from segforge.api.training import TrainingOptions, training_settings
+from segforge.compute.wording import counted
 from segforge.dataset.cases import RawDataset, open_dataset
 from segforge.dataset.splits import FILE_NAME as SPLITS
 from segforge.dataset.splits import read_splits
@@ -16,6 +17,8 @@ from segforge.experiment.chain import Piece
 from segforge.experiment.commands import Command
 from segforge.experiment.cross_validation import unvalidated_folds
 from segforge.experiment.pieces import FoldTraining, trainings
+from segforge.experiment.selection import lock_of_selection
+from segforge.experiment.status import data_status
 from segforge.networks.model_folder import ModelFolder
 from segforge.planning.plans import Plans
 from segforge.training.settings import TrainingSettings
@@ -75,8 +78,18 @@ class Experiment:
 
     def worker(self, training: FoldTraining) -> str | None:
         """Who trains or validates a fold, in words, if a process does."""
-        lock = lock_of(self.model(training.configuration).fold(training.fold).path)
-        return lock.state() if lock.is_taken() else None
+        return lock_of(self.model(training.configuration).fold(training.fold).path).worker()
+
+    def unprepared(self) -> dict[str, str]:
+        """The trainings whose cases are not all preprocessed, with that reason, by name."""
+        folder = self.place.preprocessed / self.raw.folder.name
+        done = {row.configuration: row.done for row in data_status(self.raw, folder, self.plans)}
+        missing = {name: len(self.raw.cases) - count for name, count in done.items()}
+        return {
+            training.name: f"{counted(missing[training.configuration], 'case')} could not be preprocessed"
+            for training in self.trainings
+            if missing[training.configuration]
+        }
 
     def dice(self, training: FoldTraining) -> float | None:
         """Mean foreground Dice of a fold's validation, if it is there."""
@@ -128,26 +141,26 @@ def open_experiment(
     return Experiment(place, raw, plans, name, trainer, named, chosen, trainings(plans, named, chosen, divisions))
 
 
-def pieces_of(experiment: Experiment, words: Sequence[str], *, threads: int, device: str, processes: int | None) -> list[Piece]:
+def pieces_of(experiment: Experiment, words: Sequence[str], *, threads: int, processes: int | None) -> list[Piece]:
     """The trainings, and the selection of the best.
 
     Args:
         experiment: What is to be trained.
         words: Options of `segforge train`.
         threads: Processor threads of each piece.
-        device: For each piece that is given no other.
         processes: Worker processes of the selection; None works in threads.
     """
     pieces = []
     for training in experiment.trainings:
         log = f"{experiment.model(training.configuration).path.name}__fold_{training.fold}.log"
         line = training_line(experiment, training.configuration, training.fold, words)
-        command = Command(line, experiment.results / LOGS / log, threads, device)
+        command = Command(line, experiment.results / LOGS / log, threads)
         is_done, worker = partial(experiment.is_done, training), partial(experiment.worker, training)
         pieces.append(Piece(training.name, command, training.needs, is_done, worker))
     needs = tuple(piece.name for piece in pieces)
     line = selection_line(experiment, processes)
-    return [*pieces, Piece(FIND_BEST, Command(line, experiment.results / LOGS / f"{FIND_BEST}.log", threads, device), needs)]
+    selection = Command(line, experiment.results / LOGS / f"{FIND_BEST}.log", threads)
+    return [*pieces, Piece(FIND_BEST, selection, needs, worker=lock_of_selection(experiment.results).worker)]
 
 
 def training_line(experiment: Experiment, configuration: str, fold: str, words: Sequence[str]) -> tuple[str, ...]:

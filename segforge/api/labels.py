@@ -32,12 +32,15 @@ def labels_to_score(
     Raises:
         SegForgeError: If they are given in two ways, or `dataset.json` is missing.
     """
-    if sum(given is not None for given in (dataset, description, values)) > 1:
-        raise SegForgeError("Name the labels in one way: with a data set, a dataset.json, or values.")
+    given = [word for word, value in (("-d", dataset), ("-djfile", description), ("-l", values)) if value is not None]
+    if len(given) > 1:
+        raise SegForgeError(f"{' and '.join(given)} each say what the labels are. Give one of them.")
     if values is not None:
         return ChosenLabels.of(values, ignore)
     if ignore is not None:
-        raise SegForgeError("An ignore label goes with values to score; otherwise dataset.json names it.")
+        raise SegForgeError(
+            f"-il {ignore} goes with -l VALUE; without it {FILE_NAME} names the ignore label. Leave -il out, or add -l."
+        )
     if description is not None:
         return read_description(description).label_scheme
     if dataset is not None:
@@ -47,6 +50,6 @@ def labels_to_score(
     if not beside.is_file():
         raise SegForgeError(
             f"{beside} is missing, which says what the label values mean. "
-            "Name the data set with -d, the file with -djfile, or the values with -l."
+            "Name the data set with -d or the file with -djfile; segforge evaluate also takes the values, with -l."
         )
     return read_description(beside).label_scheme

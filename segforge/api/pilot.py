@@ -3,8 +3,9 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage
 
@@ -14,6 +15,8 @@ from segforge.api.planning import Work, import_plans, plan, planner_for, preproc
 from segforge.api.run import run
 from segforge.api.training import TrainingOptions
 from segforge.api.workers import Workers
+from segforge.compute.executor_choice import HERE, room
+from segforge.compute.executors import Task, run_all
 from segforge.compute.files import temporary_folder
 from segforge.compute.memory import available_memory
 from segforge.dataset.cases import Case, RawDataset, open_dataset
@@ -53,12 +56,19 @@ def pilot(
     Three cases go through planning, preprocessing, short trainings of small networks, validation and selection, in a
     temporary folder of the workspace; of the real networks a few steps are measured there. Plans that are there are
     tried; else they are made from the three cases, and may differ a little from those that all cases will give.
-    Arguments are those of `run`.
+    Where others work, one of them tries and measures it. Arguments are those of `run`.
 
     Raises:
         SegForgeError: If the data set is not there, has fewer than three cases, or its cases cannot be read.
     """
-    options, workers = options or TrainingOptions(), workers or Workers()
+    options, work, workers = options or TrainingOptions(), work or Work(), workers or Workers()
+    if not workers.where.is_local:
+        asked = partial(
+            pilot, dataset, configurations=configurations, folds=folds, plans=plans, settings=settings, trainer=trainer,
+            options=options, work=replace(work, where=HERE), workers=replace(workers, where=HERE),
+            workspace=find_workspace(workspace).root.resolve(),
+        )  # fmt: skip
+        return _on_a_worker(asked, workers)
     chosen = settings or PlannerSettings()
     chosen = replace(chosen, name=plans or planner_for(chosen).name)
     place = find_workspace(workspace)
@@ -66,7 +76,7 @@ def pilot(
     tried = _three(raw)
     share = _bytes(raw.cases) / _bytes(tried)
     with temporary_folder(place.root.resolve()) as folder:
-        trial = _Trial(_workspace_of(tried, raw, folder), raw.folder.name, work or Work(), configurations, trainer, options)
+        trial = _Trial(_workspace_of(tried, raw, folder), raw.folder.name, work, configurations, trainer, options)
         found = trial.plan(place, chosen)
         seconds = trial.preprocess(found)
         preprocessed = _size(trial.folder)
@@ -98,6 +108,17 @@ def pilot(
         failures=tuple(failures),
         advice=tuple(dict.fromkeys(line for one in estimates.values() for line in one.advice)),
     )
+
+
+def _on_a_worker(asked: Callable[[], Outlook], workers: Workers) -> Outlook:
+    """What one of the workers elsewhere finds, for as many of them as there are."""
+    opened = workers.opened()
+    outcome = run_all(
+        opened.factory, [Task("pilot", asked)], resources=replace(opened.resources, workers=1), description="pilot"
+    )
+    if outcome.failures:
+        raise SegForgeError(outcome.failures["pilot"])
+    return outcome.results["pilot"].model_copy(update={"at_once": room(opened.factory, opened.resources)})
 
 
 @dataclass(frozen=True)

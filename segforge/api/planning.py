@@ -52,7 +52,7 @@ class Work:
     @property
     def executor(self) -> tuple[ExecutorFactory, Resources]:
         """The executor for the workers."""
-        return self.where.factory(self.workers)
+        return self.where.factory(self.workers, cores=1)
 
     @property
     def budget(self) -> int:
@@ -253,8 +253,11 @@ def move_plans(
     )
     there = read_description(place.raw_folder(source_dataset) / DESCRIPTION).channels
     if there != raw.description.channels:
-        log.warning("The channels were %s there and are %s here; normalization stays as it was there.",
-                    ", ".join(there), ", ".join(raw.description.channels))  # fmt: skip
+        log.warning(
+            "The channels of %s are %s, those of %s are %s; they are normalized as the first were. If that is not meant, plan "
+            "the data set by itself.",
+            source_dataset, ", ".join(there), raw.folder.name, ", ".join(raw.description.channels),
+        )  # fmt: skip
     if preprocess:
         _preprocess(raw, measured, moved, configurations, folder, work, reader)
     return moved

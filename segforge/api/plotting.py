@@ -117,13 +117,13 @@ def plot(
     request = _Request(place, open_dataset(place.raw_folder(place.dataset_name(str(dataset)))), choice, look)
     kinds = what or [PREDICTIONS if choice.predictions else RAW]
     if unknown := [kind for kind in kinds if kind not in _SERIES]:
-        raise SegForgeError(f"There are no pictures of {unknown[0]}.{did_you_mean(unknown[0], KINDS)} Of: {', '.join(KINDS)}.")
+        raise SegForgeError(f"--what {unknown[0]} is unknown.{did_you_mean(unknown[0], KINDS)} Choose from {', '.join(KINDS)}.")
     series = [one for kind in kinds for one in _SERIES[kind](request)]
     tasks = [task for one in series for task in _tasks(one, request, _folder(one, output, len(series)))]
     factory, resources = executor_for(workers)
     outcome = run_all(factory, tasks, resources=resources, description="pictures")
     if outcome.failures:
-        raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} pictures failed:\n{outcome.reasons}")
+        raise CasesFailed(f"{len(outcome.failures)} of {len(tasks)} pictures failed, the others are drawn:\n{outcome.reasons}")
     return [Path(task.name) for task in tasks]
 
 
@@ -169,7 +169,10 @@ def _preprocessed(request: _Request) -> list[_Series]:
         name for name, configuration in plans.configurations.items() if (folder / configuration.data).is_dir()
     ]
     if not names:
-        raise SegForgeError(f"{folder} has no preprocessed cases of the plans {plans.name}. Run segforge plan first.")
+        raise SegForgeError(
+            f"{folder} has no preprocessed case of the plans {plans.name}. Make them with: "
+            f"segforge preprocess -d {request.raw.folder.name} -p {plans.name}"
+        )
     return [_of_configuration(request, folder, plans, name) for name in names]
 
 
@@ -191,7 +194,7 @@ def _predictions(request: _Request) -> list[_Series]:
     if choice.predictions is not None:
         return [_predicted(request, choice.predictions / FIGURES, label_files(choice.predictions))]
     if choice.images is not None:
-        raise SegForgeError("A folder of images goes with a folder of predictions: --predictions DIR.")
+        raise SegForgeError(f"-i {choice.images} goes with a folder of predictions. Add --predictions DIR, or leave -i out.")
     from segforge.experiment.choice import fitting_models  # torch, which pictures of other cases need not
 
     results = request.place.results / request.raw.folder.name
@@ -211,7 +214,12 @@ def _held_out(model: ModelFolder, request: _Request) -> dict[str, Path]:
     paths = {case: model.fold(fold).validation / f"{case}{ending}" for fold in folds for case in model.fold(fold).cases().val}
     if found := {case: path for case, path in sorted(paths.items()) if path.is_file()}:
         return found
-    raise SegForgeError(f"{model.path} has no validation of fold {', '.join(folds)}. Train with --validate-only to make it.")
+    from segforge.experiment.candidates import training_command
+
+    raise SegForgeError(
+        f"{model.path} has no validation of fold {', '.join(folds)}. Make it with: "
+        f"{training_command(model, folds[0])} --validate-only"
+    )
 
 
 def _predicted(request: _Request, folder: Path, predictions: Mapping[str, Path]) -> _Series:

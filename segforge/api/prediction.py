@@ -1,17 +1,22 @@
 """`segforge predict` as a function, and `load` for prediction in memory."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from glob import escape
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from segforge.compute.device import Precision, resolve_device
+from segforge.compute.executor_choice import HERE, ExecutorChoice, room
+from segforge.compute.executors import Task, run_all
+from segforge.compute.memory import GIGABYTE
 from segforge.dataset.description import DatasetDescription
 from segforge.dataset.inputs import find_inputs
-from segforge.errors import SegForgeError
+from segforge.errors import CasesFailed, SegForgeError
 from segforge.experiment.choice import Choice, choose, choose_dataset, has_choice, previous_model_of
 from segforge.images.dicom_segmentation import ENDING as SEGMENTATION_ENDING
 from segforge.images.files import LOSSY_ENDINGS, ending_of
@@ -30,6 +35,8 @@ CHECKPOINTS = {"final": FINAL, "best": BEST, "latest": LATEST}
 """What checkpoints are called on the command line."""
 
 log = logging.getLogger(__name__)
+
+_PARTS_FOR_EACH = 4
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,7 @@ def predict(
     options: PredictionOptions = PredictionOptions(),
     written: OutputOptions = OutputOptions(),
     device: str = "auto",
+    where: ExecutorChoice = HERE,
     workspace: Path | None = None,
 ) -> int:
     """Predict images with a trained model; goes on where it stopped.
@@ -139,6 +147,7 @@ def predict(
         options: How to predict.
         written: What to write, and how much to do at once.
         device: `auto`, `cuda`, `cuda:N`, `mps` or `cpu`.
+        where: The executor; workers elsewhere do a part of the cases each.
         workspace: The workspace folder; None finds it.
 
     Returns:
@@ -152,11 +161,20 @@ def predict(
     if found is None:
         place = find_workspace(workspace)
         found = _found(place, dataset, configuration=configuration, plans=plans, name=name, trainer=trainer)
-    predictor = _opened(found, _names(folds), options, device)
+    predictor = _opened(found, _names(folds), options, device if where.is_local else "cpu")
     log.info("Predicting with %s.", _described(predictor))
     if options.one_fold:
         log.info("Fast: one fold%s, which costs some accuracy.", "" if options.mirroring else ", no mirroring, fewer tiles")
     inputs = [images] if isinstance(images, Path) else list(images)
+    if not where.is_local:
+        count = len(find_inputs(inputs, predictor.description).cases)
+        part = partial(
+            _predict_part, [path.resolve() for path in inputs], output.resolve(), dataset=dataset, configuration=configuration,
+            plans=plans, name=name, trainer=trainer, model=model and model.resolve(), folds=folds, device=device,
+            options=replace(options, previous_stage=options.previous_stage and options.previous_stage.resolve()),
+            workspace=None if model else find_workspace(workspace).root.resolve(),
+        )  # fmt: skip
+        return _predict_elsewhere(part, count, written, device, where)
     return predictor.predict_files(
         inputs,
         output,
@@ -167,6 +185,28 @@ def predict(
         max_memory=written.max_memory,
         part=written.part,
     )
+
+
+def _predict_part(images: Sequence[Path], output: Path, written: OutputOptions, **asked: Any) -> int:
+    return predict(images[0] if len(images) == 1 else images, output, written=written, **asked)
+
+
+def _predict_elsewhere(
+    part: Callable[[OutputOptions], int], cases: int, written: OutputOptions, device: str, where: ExecutorChoice
+) -> int:
+    """Have workers predict a part of the cases each, a few parts for each worker, so that all end together."""
+    if written.part != (0, 1):
+        raise SegForgeError("--executor divides the cases by itself, --part by hand. Choose one.")
+    gpus, memory = int(device != "cpu"), int((written.max_memory or 0) * GIGABYTE)
+    factory, resources = where.factory(None, gpus=gpus, cores=1, memory=memory)
+    count = max(1, min(cases, _PARTS_FOR_EACH * room(factory, resources)))
+    tasks = [Task(f"part {number} of {count}", part, (replace(written, part=(number, count)),)) for number in range(count)]
+    outcome = run_all(factory, tasks, resources=resources, description="parts of the cases")
+    if outcome.failures:
+        raise CasesFailed(
+            f"{len(outcome.failures)} of {count} parts of the cases failed, the others are done:\n{outcome.reasons}"
+        )
+    return sum(outcome.results.values())
 
 
 def _found(
@@ -211,7 +251,7 @@ def _names(folds: Sequence[int | str] | None) -> list[str] | None:
 
 def _load(choice: Choice, folds: list[str] | None, options: PredictionOptions, device: torch.device) -> Predictor:
     if options.checkpoint not in CHECKPOINTS:
-        raise SegForgeError(f"There is no checkpoint {options.checkpoint}. Choose from {', '.join(CHECKPOINTS)}.")
+        raise SegForgeError(f"There is no checkpoint {options.checkpoint} (-chk). Choose from {', '.join(CHECKPOINTS)}.")
     if folds is None and choice.folds:
         _refuse_gone(choice.models, choice.folds, CHECKPOINTS[options.checkpoint])
     members = tuple(_load_model(folder, folds or choice.folds, options, device) for folder in choice.models)

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from segforge.api.planning import PREPROCESSED, Work, plan, planner_for, preproc
 from segforge.api.training import TrainingOptions
 from segforge.api.workers import Opened, Workers
 from segforge.compute.wording import counted, duration
+from segforge.errors import PreprocessingFailed
 from segforge.experiment.chain import Chain, Course, Piece
 from segforge.experiment.commands import Children, run_command
 from segforge.experiment.selection import Selection, read_selection
@@ -99,57 +101,91 @@ def run(
 
     Raises:
         SegForgeError: If something that is needed is missing or does not fit; says what to do.
-        CasesFailed: If cases could not be preprocessed; names each.
+        CasesFailed: If cases could not be read or preprocessed and everything needs them; names each.
     """
     place = find_workspace(workspace).absolute
     options, work, workers = options or TrainingOptions(), work or Work(), workers or Workers()
-    words, opened = training_words(options), workers.opened()
+    words, opened = training_words(options) + workers.words, workers.opened()
     chosen = settings or PlannerSettings()
-    found, there = _planned(str(dataset), place, replace(chosen, name=plans or chosen.name), configurations, work)
+    data = _Data(str(dataset), place, configurations, work)
+    found = data.planned(replace(chosen, name=plans or chosen.name))
     experiment = open_experiment(
         place, str(dataset), found, name=name, trainer=trainer, configurations=configurations, folds=folds
     )
     experiment.refuse_other_settings(options)
-    _preprocess_the_rest(str(dataset), place, found, configurations, work, there)
-    pieces = pieces_of(experiment, words, threads=opened.threads, device=opened.places[0], processes=work.workers)
-    return _report(experiment, pieces, _carry_out(pieces, opened, is_local=workers.where.is_local))
+    data.preprocess_the_rest(found)
+    pieces = pieces_of(experiment, words, threads=opened.threads, processes=work.workers)
+    return _report(
+        experiment, pieces, _carry_out(pieces, opened, experiment.unprepared() if data.failure else {}, data.failure)
+    )
 
 
-def _planned(
-    dataset: str, place: Workspace, settings: PlannerSettings, configurations: Sequence[str] | None, work: Work
-) -> tuple[Plans, set[str]]:
-    """The plans, and the folders of the data that were preprocessed with the planning, if that is done now."""
-    name, folder = planner_for(settings).name, place.preprocessed / place.dataset_name(dataset)
-    if plans_path(folder, name).is_file() and not settings.changes_plans:
-        log.info("Taking the plans %s as they are.", name)
-        return read_plans(folder, name), set()
-    plans = plan(dataset, settings=settings, configurations=configurations, work=work, workspace=place.root).plans
-    return plans, {plans.configuration(one).data for one in configurations or PREPROCESSED if one in plans.configurations}
+class _Data:
+    """What is planned and preprocessed before the trainings; cases that fail end only what needs them.
+
+    Attributes:
+        failure: Which cases failed, if any did.
+    """
+
+    def __init__(self, dataset: str, place: Workspace, configurations: Sequence[str] | None, work: Work) -> None:
+        self._dataset, self._place, self._configurations, self._work = dataset, place, configurations, work
+        self._tried: set[str] = set()
+        self.failure: PreprocessingFailed | None = None
+
+    def planned(self, settings: PlannerSettings) -> Plans:
+        """The plans, made now with the data of their usual configurations if they are not there."""
+        name, folder = planner_for(settings).name, self._place.preprocessed / self._place.dataset_name(self._dataset)
+        if plans_path(folder, name).is_file() and not settings.changes_plans:
+            log.info("Taking the plans %s as they are.", name)
+            return read_plans(folder, name)
+        with self._noting_failure():
+            plan(
+                self._dataset,
+                settings=settings,
+                configurations=self._configurations,
+                work=self._work,
+                workspace=self._place.root,
+            )
+        plans, chosen = read_plans(folder, name), self._configurations or PREPROCESSED
+        self._tried = {plans.configuration(one).data for one in chosen if one in plans.configurations}
+        return plans
+
+    def preprocess_the_rest(self, plans: Plans) -> None:
+        """Preprocess what the trainings need and what is not there, or not known to be."""
+        stages = {
+            stage: item.data
+            for one in self._configurations or plans.configurations
+            for stage, item in plans.with_previous_stages(one).items()
+        }
+        if missing := [stage for stage, data in stages.items() if data not in self._tried]:
+            with self._noting_failure():
+                preprocess(self._dataset, plans=plans.name, configurations=missing, work=self._work, workspace=self._place.root)
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except PreprocessingFailed as error:
+            self.failure = error
 
 
-def _preprocess_the_rest(
-    dataset: str, place: Workspace, plans: Plans, configurations: Sequence[str] | None, work: Work, there: set[str]
-) -> None:
-    """Preprocess what the trainings need and what is not there, or not known to be."""
-    stages = {
-        stage: item.data
-        for one in configurations or plans.configurations
-        for stage, item in plans.with_previous_stages(one).items()
-    }
-    if missing := [stage for stage, data in stages.items() if data not in there]:
-        preprocess(dataset, plans=plans.name, configurations=missing, work=work, workspace=place.root)
-
-
-def _carry_out(pieces: Sequence[Piece], opened: Opened, *, is_local: bool) -> Course:
+def _carry_out(
+    pieces: Sequence[Piece], opened: Opened, impossible: Mapping[str, str], failure: PreprocessingFailed | None
+) -> Course:
     """Carry the pieces out; says how each one has ended."""
-    begun, folder = time.monotonic(), pieces[0].command.log.parent
-    log.info("%s, %d at once. Their messages: %s", counted(len(pieces), "piece"), len(opened.places), folder)
+    if failure is not None and len(impossible) >= len(pieces) - 1:  # all but the selection
+        raise failure
+    if failure is not None:
+        log.error("%s\nWhat does not need them is carried on.", failure)
+    begun, folder, is_elsewhere = time.monotonic(), pieces[0].command.log.parent, opened.resources.is_elsewhere
+    at_once = "as many at once as there is room for" if is_elsewhere else f"{len(opened.places)} at once"
+    log.info("%s, %s. Their messages: %s", counted(len(pieces), "piece"), at_once, folder)
 
     def told(piece: Piece, course: Course) -> None:
         log.info("[%d of %d] %s", len(course), len(pieces), _line(piece, course))
 
-    chain, executor = Chain(pieces, opened.places, told), opened.factory(opened.resources)
-    course = _here(chain, executor) if is_local else _elsewhere(chain, executor)
+    chain, executor = Chain(pieces, opened.places, told, impossible), opened.factory(opened.resources)
+    course = _elsewhere(chain, executor) if is_elsewhere else _here(chain, executor)
     log.info("%d of %d pieces are done, in %s.", len(course.done), len(pieces), duration(time.monotonic() - begun))
     return course
 

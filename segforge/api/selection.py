@@ -7,6 +7,7 @@ from pathlib import Path
 from segforge.api.prepared import open_prepared
 from segforge.compute.executors import executor_for
 from segforge.compute.files import write_text
+from segforge.compute.locks import Owner
 from segforge.evaluation.summary import SUMMARY
 from segforge.experiment.candidates import competing_models, folds_to_compare
 from segforge.experiment.cross_validation import Gathered, gather, unvalidated_folds
@@ -19,7 +20,16 @@ from segforge.experiment.instructions import (
 )
 from segforge.experiment.kept_logits import DEFAULT_LIMIT
 from segforge.experiment.prepared import Prepared
-from segforge.experiment.selection import FILE_NAME, Contender, Selection, contenders, ranked, read_selection, select
+from segforge.experiment.selection import (
+    FILE_NAME,
+    Contender,
+    Selection,
+    contenders,
+    lock_of_selection,
+    ranked,
+    read_selection,
+    select,
+)
 from segforge.experiment.validation import validate_fold
 from segforge.figures.ranking import Ranked, draw_ranking
 from segforge.networks.model_folder import ModelFolder
@@ -44,7 +54,8 @@ def find_best(
 ) -> Selection:
     """Rank the trained models of a data set, and averages of two, by cross-validated Dice; select the best for prediction.
 
-    What is there, validations, label maps of averages, the postprocessing, stays if it was made from the same.
+    What is there, validations, label maps of averages, the postprocessing, stays if it was made from the same. One process
+    at a time selects; a second one waits for it.
 
     Args:
         dataset: Number or name of the data set.
@@ -66,11 +77,12 @@ def find_best(
     models = competing_models(prepared.results, configurations=configurations, plans=plans, names=names)
     asked = [str(fold) for fold in folds] if folds else None
     chosen = folds_to_compare(models, asked, len(prepared.splits))
-    validations = [_validation(prepared, model, chosen) for model in models]
-    ranking = ranked(list(contenders(validations, prepared, *executor, ensembles=ensembles)))
-    earlier, labels = read_selection(prepared.results), prepared.raw.description.label_scheme
-    selection = select(prepared.results.name, chosen, ranking, labels, *executor, earlier)
-    _write(selection, earlier, ranking, prepared.results, ensembles=ensembles)
+    with lock_of_selection(prepared.results).waited_for(Owner.here()):
+        validations = [_validation(prepared, model, chosen) for model in models]
+        ranking = ranked(list(contenders(validations, prepared, *executor, ensembles=ensembles)))
+        earlier, labels = read_selection(prepared.results), prepared.raw.description.label_scheme
+        selection = select(prepared.results.name, chosen, ranking, labels, *executor, earlier)
+        _write(selection, earlier, ranking, prepared.results, ensembles=ensembles)
     return selection
 
 

@@ -253,7 +253,7 @@ def _write_folder(choice: Choice, folder: Path, options: ExportOptions) -> None:
         names = ", ".join(model.path.name for model in choice.models)
         raise SegForgeError(f"Such a folder holds one model, the selection has {names}. Choose one with -c, -p, --name.")
     if choice.postprocessing is not None and choice.postprocessing.steps:
-        log.warning("Such a folder holds no postprocessing; that of the selection is left out.")
+        log.warning("Such a folder holds no postprocessing; that of the selection is left out. A package holds it.")
     (model,) = choice.models
     folds = options.folds or choice.folds
     chosen = model.folds_to_use(list(folds) if folds else None, CHECKPOINTS[options.checkpoints[0]])

@@ -27,7 +27,7 @@ from segforge.training.loggers import LOGGERS
 from segforge.training.nnunet_names import is_nnunet_trainer, settings_of_trainer
 from segforge.training.run import Training, train_fold
 from segforge.training.running import Compilation
-from segforge.training.settings import TrainingSettings
+from segforge.training.settings import TrainingSettings, option_of
 from segforge.training.together import followed, joined
 
 log = logging.getLogger(__name__)
@@ -261,4 +261,4 @@ def training_settings(
         content["pretrained"] = file_hash(pretrained)
     if previous is not None:
         content["previous_model"] = previous.path.name
-    return TrainingSettings.parse(content, "The training's settings")
+    return TrainingSettings.parse(content, "The training", named=option_of)

@@ -4,6 +4,7 @@ import argparse
 
 from segforge.cli.parser import add_dataset, path_or_none
 from segforge.cli.table import aligned
+from segforge.compute.wording import size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     if not found:
         print("There is nothing that could be made again.")
         return
-    rows = [(str(item.path), f"{item.bytes / 1e6:,.1f} MB", item.remedy) for item in found]
+    rows = [(str(item.path), size(item.bytes), item.remedy) for item in found]
     print(aligned([("what", "size", "made again by"), *rows]))
-    total = sum(item.bytes for item in found) / 1e6
-    print(f"{'Removed' if options.remove else 'Can be removed with --remove'}: {total:,.1f} MB.")
+    total = size(sum(item.bytes for item in found))
+    print(f"{'Removed' if options.remove else 'Can be removed with --remove'}: {total}.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segforge.cli.parser import add_dataset, add_workers, fold_name, path_or_none
+from segforge.cli.parser import add_dataset, add_executor, add_workers, executor_of, fold_name, path_or_none
 
 if TYPE_CHECKING:
     from segforge.evaluation.summary import Summary
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--chill", action="store_true", help="accepted from nnU-Net's users (default: missing predictions are a warning)"
     )
     add_workers(parser)
+    add_executor(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -119,6 +120,7 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "output": options.output,
         "figures": options.figures,
         "workers": options.np,
+        "where": executor_of(options),
         "workspace": path_or_none(options.workspace),
     }
 

@@ -58,29 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         arguments = in_our_words(sys.argv[1:] if arguments is None else arguments)
     except SegForgeError as error:
-        return _refused(error)
+        return _ended(error)
     options = _parser(arguments).parse_args(arguments)
     _show_messages(debug=options.debug)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system that ends a job: as Ctrl-C
     try:
         return int(options.run(options) or 0)
-    except SegForgeError as error:
-        if options.debug:
-            raise
-        return _refused(error)
-    except KeyboardInterrupt:
-        if options.debug:
-            raise
-        print("segforge: interrupted.", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         return 1
-    except OSError as error:
+    except (SegForgeError, KeyboardInterrupt, MemoryError, OSError) as error:
         if options.debug:
             raise
-        print(f"segforge: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
-        return 2
+        return _ended(error)
 
 
 def _parser(arguments: Sequence[str]) -> CommandParser:
@@ -95,7 +85,9 @@ def _parser(arguments: Sequence[str]) -> CommandParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=CommandParser)
     typed = next((word for word in arguments if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
-        verb = verbs.add_parser(name, help=summary, description=summary.capitalize() + ".", formatter_class=HelpFormatter)
+        verb = verbs.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", formatter_class=HelpFormatter
+        )
         if name == typed:
             module = importlib.import_module(f"segforge.cli.{_module(name)}")
             module.add_arguments(verb)
@@ -104,9 +96,20 @@ def _parser(arguments: Sequence[str]) -> CommandParser:
     return parser
 
 
-def _refused(error: SegForgeError) -> int:
-    print(f"segforge: {error}", file=sys.stderr)
-    return error.exit_status
+def _ended(error: SegForgeError | KeyboardInterrupt | MemoryError | OSError) -> int:
+    """Say in one line what ended the command, and return its exit status."""
+    status = 2
+    if isinstance(error, SegForgeError):
+        said, status = str(error), error.exit_status
+    elif isinstance(error, KeyboardInterrupt):
+        said, status = "interrupted. Type the command again to go on.", 130
+    elif isinstance(error, MemoryError):
+        said = f"{str(error) or 'out of memory'}. Close other programs, or use fewer workers (-np)."
+    else:
+        reason = f"{error.filename or 'a file'}: {error.strerror or error}"
+        said = f"{reason}. Mend that and type the command again; --debug shows where it was met."
+    print(f"segforge: {said}", file=sys.stderr)
+    return status
 
 
 def _module(command: str) -> str:

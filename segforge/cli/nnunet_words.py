@@ -115,7 +115,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "--num_threads_nifti_save": "-nps",
         "--step_size": "--tile-step",
         "--disable_mixed_precision": "--precision fp32",
-        "--mode": "!--fast is one fold, without mirroring, in larger steps; leave --mode normal out.",
+        "--mode": "!Leave --mode out; for less time take --fast: one fold, without mirroring, in larger steps.",
         "--all_in_gpu": "!What fits on the device is there by itself. Leave --all_in_gpu out.",
         "--overwrite_existing": "!What is predicted already stays as it is. Remove the folder, or give another one with -o.",
     },

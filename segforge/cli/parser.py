@@ -9,8 +9,10 @@ from segforge.errors import did_you_mean
 
 if TYPE_CHECKING:
     from segforge.api.planning import Work
+    from segforge.compute.executor_choice import ExecutorChoice
 
 CHECKPOINTS = ("final", "best", "latest")
+_NO_NUMBER = {"int": "no whole number", "float": "no number"}
 _SECONDS = (86_400, 3600, 60, 1)  # of a day, an hour, a minute, a second
 
 
@@ -36,6 +38,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line with a hint and exit with status 2."""
+        message = re.sub(r"invalid (int|float) value: '(.*)'", lambda found: f"{found[2]} is {_NO_NUMBER[found[1]]}", message)
         self.exit(2, f"{self.prog}: {message}.{self._hint(message)} Try: {self.prog} --help\n")
 
     def _hint(self, message: str) -> str:
@@ -144,6 +147,11 @@ def add_work(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="compare files by content even where size and time are the same (default: not)"
     )
+    add_executor(parser)
+
+
+def add_executor(parser: argparse._ActionsContainer) -> None:
+    """Add `--executor` and `--scheduler`."""
     parser.add_argument(
         "--executor",
         default="local",
@@ -158,10 +166,15 @@ def add_work(parser: argparse._ActionsContainer) -> None:
 def work_of(options: argparse.Namespace) -> "Work":
     """What the options of `add_work` say."""
     from segforge.api.planning import Work
+
+    return Work(options.np, options.max_memory, options.verify, executor_of(options))
+
+
+def executor_of(options: argparse.Namespace) -> "ExecutorChoice":
+    """What the options of `add_executor` say."""
     from segforge.compute.executor_choice import ExecutorChoice
 
-    where = ExecutorChoice(options.executor, options.scheduler)
-    return Work(options.np, options.max_memory, options.verify, where)
+    return ExecutorChoice(options.executor, options.scheduler)
 
 
 def fold_name(word: str) -> str:

@@ -58,7 +58,7 @@ def _add_plans(group: argparse._ArgumentGroup) -> None:
 def _argument(word: str) -> tuple[str, Any]:
     name, equals, value = word.partition("=")
     if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{word} is not of the form NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"{word} is no NAME=VALUE; give init_filters=16 for example")
     try:
         return name, json.loads(value)
     except ValueError:

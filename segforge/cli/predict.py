@@ -4,7 +4,16 @@ import argparse
 import re
 from pathlib import Path
 
-from segforge.cli.parser import add_dataset, add_device, checkpoint_name, fold_name, gigabytes, path_or_none
+from segforge.cli.parser import (
+    add_dataset,
+    add_device,
+    add_executor,
+    checkpoint_name,
+    executor_of,
+    fold_name,
+    gigabytes,
+    path_or_none,
+)
 from segforge.compute.wording import counted
 
 _FAST_STEP = 0.75
@@ -130,6 +139,7 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         metavar="I/N",
         help="do part I, from 0, of N: for N machines with one output folder (default: 0/1, all)",
     )
+    add_executor(group)
 
 
 def _add_nnunet(group: argparse._ArgumentGroup) -> None:
@@ -192,6 +202,7 @@ def run(options: argparse.Namespace) -> None:
             max_memory=options.max_memory,
         ),
         device=options.device,
+        where=executor_of(options),
         workspace=path_or_none(options.workspace),
     )
     print(f"Predicted {counted(count, 'case')} into {options.output}.")

@@ -35,7 +35,7 @@ def _add_emission(group: argparse._ArgumentGroup) -> None:
         "--emit",
         nargs=2,
         metavar=("SYSTEM", "DIR"),
-        help="write scripts for slurm, pbs or lsf into a folder, and submit.sh that submits them (default: run here)",
+        help="write scripts for slurm, pbs or lsf into a folder; submit.sh or cluster.sh begins all of it (default: run here)",
     )
     group.add_argument(
         "--resources",
@@ -74,6 +74,9 @@ def _add_workers(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--threads", type=int, metavar="N", help="processor threads of each (default: the cores divided by those at once)"
     )
+    group.add_argument(
+        "--gpus", type=int, default=1, metavar="N", help="GPUs that share a training; a fold on each is quicker (default: 1)"
+    )
     add_device(group)
 
 
@@ -84,11 +87,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json and not options.pilot:
         raise SegForgeError("--json goes with --pilot. How far a run is: segforge status --json")
     if options.resources and not options.emit:
-        raise SegForgeError("--resources goes with --emit.")
-    if options.pilot:
-        return _pilot(options)
+        raise SegForgeError("--resources goes with --emit SYSTEM DIR. Add it, or leave --resources out.")
     if options.emit:
         return _emit(options)
+    if options.pilot:
+        return _pilot(options)
     report = run_experiment(options.dataset, name=options.name, **_asked(options))
     print(_shown(report))
     return 0 if report.is_done else 1
@@ -106,8 +109,7 @@ def _pilot(options: argparse.Namespace) -> int:
 def _emit(options: argparse.Namespace) -> int:
     from segforge.api.emission import emit
 
-    if options.features or options.gpu_memory or options.planner != "default":
-        raise SegForgeError("--emit takes plans that are there; make them first with: segforge plan --no-preprocess")
+    _refuse_beside_emission(options)
     system, folder = options.emit
     scripts = emit(
         options.dataset,
@@ -120,10 +122,30 @@ def _emit(options: argparse.Namespace) -> int:
         name=options.name,
         trainer=options.trainer,
         options=training_options(options),
+        work=work_of(options),
+        device=options.device,
         workspace=path_or_none(options.workspace),
     )
-    print(f"Wrote {', '.join(path.name for path in scripts[:-1])}. Submit them with: bash {scripts[-1]}")
+    *jobs, submit, workers, cluster = scripts
+    print(f"Wrote {', '.join(path.name for path in [*jobs, workers])}. Submit a job for each stage with: bash {submit}")
+    print(f"Where a process may run as long as the experiment, have workers do all of it: bash {cluster}")
     return 0
+
+
+def _refuse_beside_emission(options: argparse.Namespace) -> None:
+    """Refuse what job scripts cannot pass on."""
+    decided = options.features or options.gpu_memory or options.planner != "default"
+    elsewhere = options.executor != "local" or options.scheduler
+    for option, is_given, remedy in (
+        ("--pilot", options.pilot, "Try it first, then write the scripts."),
+        ("--executor", elsewhere, "One of the scripts, cluster.sh, starts a dask cluster for itself."),
+        ("--at-once", options.at_once is not None, "Say workers under [cluster] in the file of --resources."),
+        ("--threads", options.threads is not None, "Say cores under [train] in the file of --resources."),
+        ("--gpus", options.gpus != 1, "Say gpus under [train] in the file of --resources."),
+        ("--features, --gpu-memory, --planner", decided, "Make the plans first: segforge plan --no-preprocess"),
+    ):
+        if is_given:
+            raise SegForgeError(f"--emit takes no {option}. {remedy}")
 
 
 def _asked(options: argparse.Namespace) -> dict[str, Any]:
@@ -140,7 +162,7 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
         "trainer": options.trainer,
         "options": training_options(options),
         "work": work,
-        "workers": Workers(options.at_once, options.threads, options.device, work.where),
+        "workers": Workers(options.at_once, options.threads, options.device, work.where, options.gpus),
         "workspace": path_or_none(options.workspace),
     }
 
@@ -149,7 +171,7 @@ def _shown(report: "RunReport") -> str:
     rows = [("piece", "state", "Dice", "time"), *map(_row, report.pieces)]
     parts = [
         aligned(rows),
-        *(f"{one.name}: {one.reason}. See {one.log}" for one in report.pieces if one.reason and one.seconds is not None),
+        *(f"{one.name}: {one.reason}{_place_of(one)}" for one in report.pieces if one.reason),
     ]
     if report.selection:
         chosen = report.selection
@@ -160,6 +182,11 @@ def _shown(report: "RunReport") -> str:
     elif not report.is_done:
         parts.append("What is done is kept: type the command again for the rest.")
     return "\n".join(parts)
+
+
+def _place_of(piece: "PieceReport") -> str:
+    """Where to read on of a piece that was begun."""
+    return "" if piece.seconds is None else f". See {piece.log}"
 
 
 def _row(piece: "PieceReport") -> tuple[str, str, str, str]:

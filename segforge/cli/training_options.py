@@ -95,7 +95,8 @@ def _add_optimization(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--loss",
         metavar="LOSS",
-        help="dice_ce, dice, ce, topk, dice_topk, dice_focal, or PACKAGE:CLASS (default: dice_ce)",
+        help="dice_ce, dice, ce, topk, dice_topk, dice_focal, dice_ce_skeleton, dice_ce_cldice, or PACKAGE:CLASS "
+        "(default: dice_ce)",
     )
     group.add_argument(
         "--label-smoothing", type=float, metavar="SHARE", help="share of the truth spread over all classes (default: 0)"

@@ -2,15 +2,21 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from segforge.compute.files import write_text
 from segforge.errors import SegForgeError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 _LINE = 110
+_SHOWN = 5
+_IN_WORDS = {"missing": "is missing", "extra_forbidden": "is not known here"}
 
 NanFloat = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A float that may be not-a-number; it stands as null in JSON."""
@@ -31,12 +37,21 @@ class Document(BaseModel):
         return cls.parse(read_json(path), str(path))
 
     @classmethod
-    def parse(cls, content: Any, source: str) -> Self:
-        """Check JSON content that came from `source` (named in the error)."""
+    def parse(cls, content: Any, source: str, *, named: Callable[[str], str] = str) -> Self:
+        """Check JSON content.
+
+        Args:
+            content: What was read or asked for.
+            source: Where it came from, for the error.
+            named: What people call a field of it.
+
+        Raises:
+            SegForgeError: If it is not valid; names the source, the field, the value and what is allowed.
+        """
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise SegForgeError(_explain(error, source)) from error
+            raise SegForgeError(_explain(error, source, named)) from error
 
     def write(self, path: Path, *, durable: bool = True) -> None:
         """Write the file whole; NaN becomes null."""
@@ -96,15 +111,20 @@ def _layout(value: Any, indent: str) -> str:
     return "[\n" + ",\n".join(deeper + _layout(item, deeper) for item in value) + f"\n{indent}]"
 
 
-def _explain(error: ValidationError, source: str) -> str:
-    problems = []
-    for item in error.errors()[:5]:
-        field = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
-        found = "" if item["type"] in ("missing", "value_error") else f" (found {_shortened(item['input'])})"
-        problems.append(f"{field}: {message}{found}" if field else f"{message}{found}")
+def _explain(error: ValidationError, source: str, named: Callable[[str], str]) -> str:
+    problems = [_problem(item, named) for item in error.errors()[:_SHOWN]]
     more = len(error.errors()) - len(problems)
     return f"{source} is not valid. " + "; ".join(problems) + (f"; and {more} more" if more else "") + "."
+
+
+def _problem(item: "ErrorDetails", named: Callable[[str], str]) -> str:
+    first, *deeper = [str(part) for part in item["loc"]] or [""]
+    field = ".".join((named(first), *deeper)) if first else ""
+    if item["type"] in _IN_WORDS:
+        return f"{field} {_IN_WORDS[item['type']]}"
+    message = item["msg"].removeprefix("Value error, ")
+    found = "" if item["type"] == "value_error" else f" (found {_shortened(item['input'])})"
+    return f"{field}: {message}{found}" if field else f"{message}{found}"
 
 
 def _shortened(value: Any) -> str:

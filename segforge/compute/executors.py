@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from segforge.compute.progress import progress_bar
 from segforge.compute.usage import peak_memory
+from segforge.compute.wording import reason_of, size
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +28,18 @@ class Resources:
     """What a group of tasks asks of its executor.
 
     Attributes:
-        workers: Tasks at once.
+        workers: Tasks at once; where it is others that have the room, how many are handed to them.
         gpus: Of each task, where workers say that they have some.
+        cores: Of each task, where workers say it.
+        memory: Bytes of each task, where workers say it.
+        is_elsewhere: Whether it is others that have the room: this machine's cores and memory are no limit.
     """
 
     workers: int = 1
     gpus: int = 0
+    cores: int = 0
+    memory: int = 0
+    is_elsewhere: bool = False
 
 
 ExecutorFactory = Callable[[Resources], Executor]
@@ -189,7 +196,7 @@ def _collect(future: Future[Result], task: Task[Result], outcome: Outcome[Result
         outcome.failures[task.name] = "out of memory; use fewer workers (-np)"
     except Exception as error:
         log.debug("%s failed", task.name, exc_info=error)
-        outcome.failures[task.name] = str(error) or type(error).__name__
+        outcome.failures[task.name] = reason_of(error)
 
 
 def cause_of_death(pool: Mapping[int, Any]) -> str:
@@ -201,5 +208,5 @@ def cause_of_death(pool: Mapping[int, Any]) -> str:
     codes = sorted({worker.exitcode for worker in pool.values() if worker.exitcode not in (None, 0, -signal.SIGTERM)})
     how = ", ".join(f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}" for code in codes)
     peak = peak_memory(of_children=True)
-    used = f"; the largest worker used {peak / 1e9:.1f} GB" if peak else ""
+    used = f"; the largest worker used {size(peak)}" if peak else ""
     return f"its worker process died ({how or 'without a reason'}{used})"

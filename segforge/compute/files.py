@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from segforge.compute.wording import size
 from segforge.errors import SegForgeError
 
 _PARTIAL = ".partial"
@@ -208,7 +209,7 @@ def _refusal(path: Path, error: OSError) -> SegForgeError:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:
-        free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free in {folder}"
+        free = f"{size(shutil.disk_usage(folder).free)} are free in {folder}"
     except OSError:
         free = f"{folder} does not answer"
     return SegForgeError(f"{path} could not be written: {error.strerror or error}; {free}. Make room or check permissions.")

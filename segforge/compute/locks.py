@@ -5,7 +5,7 @@ import platform
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import getpid
 from pathlib import Path
 from typing import Self
@@ -82,7 +82,7 @@ class FolderLock:
         try:
             lock.acquire(timeout=_PATIENCE)
         except Timeout as error:
-            raise Busy(f"{self.state()}. {remedy}") from error
+            raise Busy(f"{self.state()}.{self._if_dead()} {remedy}") from error
         try:
             with self._named(owner):
                 yield
@@ -98,7 +98,7 @@ class FolderLock:
         try:
             lock.acquire(timeout=_PATIENCE)
         except Timeout:
-            log.info("%s. Waiting for its end.", self.state())
+            log.info("%s.%s Waiting for its end.", self.state(), self._if_dead())
             lock.acquire(poll_interval=_PAUSE)
         try:
             with self._named(owner):
@@ -132,6 +132,18 @@ class FolderLock:
         owner = self.owner()
         who = f"{owner} since {owner.since}" if owner else "another process"
         return f"{self._folder} is being {self._work} by {who}"
+
+    def worker(self) -> str | None:
+        """Who works on the folder, in words, if a process does."""
+        return self.state() if self.is_taken() else None
+
+    def _if_dead(self) -> str:
+        """Where the lock is the existence of its file, what to do if another machine left it."""
+        with suppress(OSError):
+            content = self._lock.read_text(encoding="utf-8", errors="replace").split()
+            if content and platform.node() not in content:
+                return f" If that process is no longer there, remove {self._lock}."
+        return ""
 
     @contextmanager
     def _named(self, owner: Owner) -> Iterator[None]:

@@ -23,8 +23,8 @@ def available_memory() -> int:
 
 
 def workers_within(resources: Resources, budget: int, each: int) -> Resources:
-    """As many of the workers as fit into a budget of bytes, but one at least."""
-    return replace(resources, workers=max(1, min(resources.workers, budget // max(1, each))))
+    """What tasks of `each` bytes ask for, as many at once as fit into a budget of bytes, but one at least."""
+    return replace(resources, workers=max(1, min(resources.workers, budget // max(1, each))), memory=each)
 
 
 def _free_in_system() -> int:

@@ -92,14 +92,14 @@ def open_described(folder: Path, description: DatasetDescription) -> RawDataset:
     _refuse_doubled(listing)
     ids = {case.id for case in listing.cases}
     if clashing := sorted(case for case in ids if any(case.removesuffix(part) in ids - {case} for part in _PARTS)):
-        raise SegForgeError(f"{folder}: the case {clashing[0]} is named like a part of another preprocessed case. Rename it.")
+        raise SegForgeError(f"{folder}: the case {clashing[0]} has the name of a file that is made of another case. Rename it.")
     if missing := [str(path) for paths in listing.missing.values() for path in paths]:
         raise SegForgeError(
             f"{_listed(missing)} missing. Every case needs its label map and one file for each of "
             f"{len(description.channels)} channels. Add the files, or take the case out."
         )
     if not listing.cases:
-        raise SegForgeError(f"{folder} has no training case.")
+        raise SegForgeError(f"{folder} has no training case. Put images into {IMAGES} and label maps into {LABELS}.")
     return RawDataset(folder, description, listing.cases)
 
 
@@ -138,7 +138,8 @@ def find_cases(folder: Path, description: DatasetDescription) -> tuple[Case, ...
     _refuse_doubled(listing)
     if missing := [str(path) for paths in listing.missing.values() for path in paths]:
         raise SegForgeError(
-            f"{_listed(missing)} missing. Every case needs one file for each of {len(description.channels)} channels."
+            f"{_listed(missing)} missing. Every case needs one file for each of {len(description.channels)} channels. Add the "
+            "files, or take the case out."
         )
     return listing.cases
 
@@ -245,7 +246,7 @@ def is_there(path: Path) -> bool:
 
 def _images_by_case(folder: Path, description: DatasetDescription) -> ImagesByCase:
     if not folder.is_dir():
-        raise SegForgeError(f"{folder} is missing.")
+        raise SegForgeError(f"{folder} is missing, the folder of images named like CASE_0000{description.file_ending}.")
     found: dict[str, dict[int, list[Path]]] = {}
     for stem, path in image_files(folder):
         if parts := CHANNEL.fullmatch(stem):

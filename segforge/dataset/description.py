@@ -3,7 +3,7 @@
 import difflib
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -99,6 +99,8 @@ def read_description(path: Path) -> DatasetDescription:
     Raises:
         SegForgeError: If it is missing, no JSON, or says something that cannot be; names the field and the remedy.
     """
+    if not path.is_file() and (path.parent / "imagesTr").is_dir():
+        raise SegForgeError(f"{path} is missing. Have it written with: segforge describe {path.parent}")
     content = read_json(path)
     if not isinstance(content, dict):
         raise SegForgeError(f"{path} must hold a JSON object with channel_names, labels, numTraining and file_ending.")
@@ -106,17 +108,28 @@ def read_description(path: Path) -> DatasetDescription:
     for note in notes:
         log.warning("%s: %s.", path, note)
     _warn_of_misspellings(content, path)
+    description = checked_description(content, path)
+    labels = description.label_scheme
+    if labels.has_regions:
+        warn_of_changed_labels(values_by_name(description.labels), description.regions_class_order or (), path)
+    return description
+
+
+def checked_description(content: dict[str, Any], path: Path) -> DatasetDescription:
+    """The description that a `dataset.json` holds.
+
+    Raises:
+        SegForgeError: If it says something that cannot be; names the file and the field.
+    """
     description = DatasetDescription.parse(content, str(path))
     expected = [str(index) for index in range(len(description.channel_names))]
     if sorted(description.channel_names) != sorted(expected):
         found = ", ".join(description.channel_names)
         raise SegForgeError(f"{path}: channel_names must be numbered {', '.join(expected)}; found {found}.")
     try:
-        labels = description.label_scheme
+        _ = description.label_scheme
     except SegForgeError as error:
         raise SegForgeError(f"{path}: {error}") from error
-    if labels.has_regions:
-        warn_of_changed_labels(values_by_name(description.labels), description.regions_class_order or (), path)
     return description
 
 

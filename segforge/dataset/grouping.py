@@ -1,6 +1,5 @@
 """Cases that belong together (a patient, a site), and folds that keep each group on one side."""
 
-import csv
 import logging
 import re
 from collections import Counter, defaultdict
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segforge.dataset.splits import SEED, Splits, fold_without, possible_folds
+from segforge.dataset.tables import read_table
 from segforge.errors import SegForgeError
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def make_grouped_splits(
     belongs = [groups[name] if groups else name for name in names]
     if len(set(belongs)) < 2:
         found = f"All {len(names)} cases are in the group {belongs[0]}" if groups else f"{len(names)} case"
-        raise SegForgeError(f"{found}, which cannot be divided into training and validation. Train with fold all.")
+        raise SegForgeError(f"{found}, which cannot be divided into training and validation. Train the fold all.")
     folds = possible_folds(folds, len(set(belongs)), "groups" if groups else "cases")
     held_out = _stratified(belongs, [strata[name] for name in names], folds) if strata else _grouped(belongs, folds)
     return Splits(tuple(fold_without(names, part) for part in held_out))
@@ -139,21 +139,10 @@ def find_leaks(splits: Splits, groups: Mapping[str, str]) -> list[Leak]:
 
 def _rows(path: Path) -> list[tuple[str, str]]:
     """Case and group of each row."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise SegForgeError(f"{path} is missing, which --group-by names.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SegForgeError(f"{path} cannot be read as text: {error}. Save it as CSV in UTF-8.") from error
-    header = lines[0] if lines else ""
-    separator = next((mark for mark in ";\t" if mark in header), ",")
-    table = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
-    titles = [title.strip().lower() for title in table[0]] if table else []
+    titles, rows = read_table(path, "--group-by")
     if missing := [column for column in _COLUMNS if column not in titles]:
         raise SegForgeError(f"{path} has no column {' and no column '.join(missing)}; its first line must be: case,group.")
-    places = [titles.index(column) for column in _COLUMNS]
-    cells = [[row[place].strip() if place < len(row) else "" for place in places] for row in table[1:] if any(row)]
-    return [(case, group) for case, group in cells]
+    return [(row["case"], row["group"]) for _, row in rows]
 
 
 def _refuse(path: Path, problem: str, cases: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from segforge.compute.documents import read_json
 from segforge.dataset.cases import Case, ImagesByCase, Listing, case_and_channel, list_images, listing_of
 from segforge.dataset.description import DatasetDescription
 from segforge.errors import SegForgeError
-from segforge.images.files import ending_of
+from segforge.images.files import FORMATS, ending_of, holds_planes_alone, read_grid
 
 _FORM = '[["a_0000.nii.gz", "a_0001.nii.gz"], ...] or [{"id": "a", "images": ["t1.nii.gz", "t2.nii.gz"]}, ...]'
 
@@ -33,10 +33,30 @@ def find_inputs(inputs: Sequence[Path], description: DatasetDescription) -> List
     for path in inputs:
         ending = ending_of(path) or ""
         if not path.exists() or not (ending or path.is_dir()):
-            raise SegForgeError(f"{path} {'is no image that SegForge reads' if path.exists() else 'is missing'}.")
+            fault = f"is no image that SegForge reads ({', '.join(FORMATS)})" if path.exists() else "is missing"
+            raise SegForgeError(f"{path} {fault}. Check what -i names.")
         case, channel = case_and_channel(path.name[: len(path.name) - len(ending)])
         found.setdefault(case, {}).setdefault(channel, []).append(path)
     return listing_of(found, description)
+
+
+def refuse_volumes(cases: Sequence[Case], ending: str) -> None:
+    """Find out before anything is predicted that a format for planes is to hold volumes.
+
+    Args:
+        cases: What is to be predicted.
+        ending: Of the label maps.
+
+    Raises:
+        SegForgeError: If the files' headers tell that all of the images are volumes, and the format holds planes alone.
+    """
+    if not holds_planes_alone(ending):
+        return
+    grids = {case.images[0]: grid for case in cases if (grid := read_grid(case.images[0])) is not None}
+    if grids and all(grid.shape[0] > 1 for grid in grids.values()):
+        raise SegForgeError(
+            f"{next(iter(grids))} is a volume, and label maps as {ending} are planes. Choose --format .nii.gz, .nrrd or .tif."
+        )
 
 
 def _from_json(path: Path) -> Listing:
@@ -69,5 +89,5 @@ def _case(item: Any, path: Path, number: int) -> Case:
 def _checked_id(name: str, path: Path) -> str:
     """Results are named by it."""
     if name in ("", ".", "..") or "/" in name or "\\" in name:
-        raise SegForgeError(f"{path} has the case id {name!r}, which is no file name.")
+        raise SegForgeError(f"{path} has the case id {name!r}, which is no file name. Leave / and \\ out of it.")
     return name

@@ -66,17 +66,18 @@ class LabelScheme:
             SegForgeError: If they contradict themselves; names the label.
         """
         if labels.get(BACKGROUND) not in (0, (0,)):
-            raise SegForgeError('labels must hold "background": 0.')
+            raise SegForgeError(f'labels must hold "background": 0; found {labels.get(BACKGROUND, "no background")}.')
         entries = values_by_name(labels)
         if not entries:
-            raise SegForgeError("labels must hold at least one label besides background.")
+            raise SegForgeError("labels must hold at least one label besides background; found none.")
         _check_range(labels)
         has_regions = any(len(values) > 1 for values in entries.values())
         stored = (0, *sorted({value for values in entries.values() for value in values}))
         if not has_regions and len(stored) != len(entries) + 1:
             raise SegForgeError(f"labels must have different values; found {sorted(v[0] for v in entries.values())}.")
         if stored.count(0) > 1:
-            raise SegForgeError("the value 0 is the background and cannot belong to another label.")
+            taken = ", ".join(name for name, values in entries.items() if 0 in values)
+            raise SegForgeError(f"the value 0 is the background and cannot belong to another label; found {taken}.")
         targets = tuple(
             Target(name, str(labels[name]), tuple(stored.index(value) for value in values)) for name, values in entries.items()
         )

@@ -30,7 +30,10 @@ def written_values(regions: Regions, order: Sequence[int] | None) -> tuple[int, 
         )
     values = {value for region in regions.values() for value in region}
     if unknown := sorted(set(order) - values):
-        raise SegForgeError(f"regions_class_order holds {unknown}, which no region contains.\n{table(regions, order)}")
+        found = ", ".join(map(str, unknown))
+        raise SegForgeError(
+            f"regions_class_order holds {found}, which no region contains. Take values of the regions.\n{table(regions, order)}"
+        )
     return tuple(order)
 
 

@@ -37,7 +37,7 @@ class Look:
 
     def __post_init__(self) -> None:
         if self.window and not self.window[0] < self.window[1]:
-            raise SegForgeError(f"A window goes from a lower to a higher value; found {self.window[0]:g} {self.window[1]:g}.")
+            raise SegForgeError(f"--window goes from a lower to a higher value; found {self.window[0]:g} {self.window[1]:g}.")
 
     def structures(self, labels: LabelScheme) -> Structures:
         """The structures of a data set as they are drawn."""
@@ -89,7 +89,7 @@ def images_of_cases(folder: Path) -> dict[str, tuple[Path, ...]]:
         SegForgeError: If the folder is missing.
     """
     if not folder.is_dir():
-        raise SegForgeError(f"{folder} is missing.")
+        raise SegForgeError(f"{folder} is missing, the folder of the images.")
     found: dict[str, list[Path]] = {}
     for name, path in [*image_files(folder)] or [*series_folders(folder)]:
         match = CHANNEL.fullmatch(name)

@@ -48,7 +48,7 @@ def make_splits(cases: Sequence[str], folds: int = FOLDS) -> Splits:
         SegForgeError: If there are fewer than two cases.
     """
     if len(cases) < 2:
-        raise SegForgeError(f"{len(cases)} case cannot be divided into training and validation. Train with fold all.")
+        raise SegForgeError(f"{len(cases)} case cannot be divided into training and validation. Train the fold all.")
     folds = possible_folds(folds, len(cases), "cases")
     names = sorted(cases)
     shuffled = np.arange(len(names))
@@ -69,7 +69,9 @@ def possible_folds(wanted: int, available: int, what: str) -> int:
         SegForgeError: If fewer than two folds are wanted.
     """
     if wanted < 2:
-        raise SegForgeError(f"Cross-validation needs at least 2 folds, not {wanted}. To train on every case: fold all.")
+        raise SegForgeError(
+            f"Cross-validation needs at least 2 folds, not {wanted}. To train on every case, train the fold all."
+        )
     if available < wanted:
         log.warning("Only %d %s: %d folds instead of %d.", available, what, available, wanted)
     return min(wanted, available)
@@ -106,7 +108,9 @@ def provide_splits(raw: Path, preprocessed: Path, cases: Sequence[str], elsewher
     elif kept.is_file():
         new = set(cases) - _cases_of(read_splits(kept, cases))
         if new:
-            log.warning("%s does not know %d new cases; they are in no fold. Remove it to have folds made.", kept, len(new))
+            log.warning(
+                "%s does not know %d new cases; they are in no fold. Remove it to have other folds made.", kept, len(new)
+            )
     elif elsewhere and (elsewhere / FILE_NAME).is_file():
         theirs = elsewhere / FILE_NAME
         _take_over(read_splits(theirs, cases), theirs, kept, cases)
@@ -131,9 +135,10 @@ def read_splits(path: Path, cases: Sequence[str]) -> Splits:
     try:
         splits = Splits.model_validate(read_json(path))
     except ValueError as error:
-        raise SegForgeError(f'{path} must be a list of {{"train": [...], "val": [...]}} with case names.') from error
+        form = '{"train": [...], "val": [...]}'
+        raise SegForgeError(f"{path} must be a list of {form} with case names. Correct it, or remove it.") from error
     if not len(splits):
-        raise SegForgeError(f"{path} has no folds.")
+        raise SegForgeError(f"{path} has no folds. Remove it to have folds made.")
     for number, fold in enumerate(splits):
         if fault := _fault(fold, cases):
             raise SegForgeError(f"{path}: fold {number} has {fault}. Correct the file, or remove it to have folds made.")

@@ -54,7 +54,10 @@ def pair_folders(references: Path, predictions: Path) -> list[tuple[Path, Path]]
     """
     truth, predicted = label_files(references), label_files(predictions)
     if missing := sorted(set(predicted) - set(truth)):
-        raise SegForgeError(f"{references} has no label map for {', '.join(missing[:10])} (predicted in {predictions}).")
+        raise SegForgeError(
+            f"{references} has no label map for {', '.join(missing[:10])} (predicted in {predictions}). Add the label maps, or "
+            "take the predictions away."
+        )
     if missing := sorted(set(truth) - set(predicted)):
         log.warning(
             "%d of %d references have no prediction and do not count: %s.", len(missing), len(truth), ", ".join(missing[:10])
@@ -107,7 +110,7 @@ def read_pair(reference: Path, prediction: Path, labels: LabelScheme) -> Pair:
         try:
             classes.append(labels.to_classes(image.array[0]))
         except SegForgeError as error:
-            raise SegForgeError(f"{path} {error}.") from error
+            raise SegForgeError(f"{path} {error}. Correct the file, or name the label in dataset.json.") from error
     return Pair(classes[0], classes[1], truth.geometry)
 
 
@@ -136,13 +139,13 @@ def label_files(folder: Path) -> dict[str, Path]:
         SegForgeError: If the folder is missing or has none.
     """
     if not folder.is_dir():
-        raise SegForgeError(f"{folder} is missing.")
+        raise SegForgeError(f"{folder} is missing, a folder of label maps.")
     files = {}
     for path in sorted(folder.iterdir()):
         if ending_of(path) and not path.name.startswith("."):
             files[case_of(path)] = path
     if not files:
-        raise SegForgeError(f"{folder} has no label maps.")
+        raise SegForgeError(f"{folder} has no label maps. Name the folder that they lie in.")
     return files
 
 

@@ -158,7 +158,7 @@ def _read(case: PredictedCase, labels: LabelScheme) -> tuple[Array | None, Array
     try:
         return None, labels.to_classes(image.array[0]), image.geometry
     except SegForgeError as error:
-        raise SegForgeError(f"{case.prediction} {error}.") from error
+        raise SegForgeError(f"{case.prediction} {error}. Correct the file, or name the label in dataset.json.") from error
 
 
 def _scene(
@@ -170,7 +170,7 @@ def _scene(
     image = read_channels(case.images)
     difference = geometry_difference(image.geometry, geometry)
     if difference and difference.startswith("shape"):
-        raise SegForgeError(f"{case.images[0]} and {case.prediction} differ in {difference}.")
+        raise SegForgeError(f"{case.images[0]} and {case.prediction} differ in {difference}. Name the images of it with -i.")
     foreground = (classes > 0) & (classes != labels.ignore_class)
     return scene_of(image.array, image.geometry, look, foreground=foreground, names=names, toward=toward)
 

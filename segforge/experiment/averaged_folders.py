@@ -97,10 +97,12 @@ def average_folders(folders: Sequence[Path], settings: AverageSettings, factory:
 def _stores(folder: Path) -> dict[str, Path]:
     """The probabilities of a folder by case."""
     if not folder.is_dir():
-        raise SegForgeError(f"{folder} is missing.")
+        raise SegForgeError(f"{folder} is missing, a folder of predictions.")
     found = {path.stem: path for path in sorted(folder.glob(f"*{_STORE}")) if not path.name.startswith(".")}
     if not found:
-        raise SegForgeError(f"{folder} has no probabilities (CASE.npz). Predict with --save-probabilities.")
+        raise SegForgeError(
+            f"{folder} has no probabilities (CASE.npz). Predict again with --save-probabilities, into another folder."
+        )
     return found
 
 
@@ -179,7 +181,9 @@ def _common_grid(stores: Sequence[Path], labels: LabelScheme) -> Geometry:
     grids = [_grid(store, labels) for store in stores]
     for store, grid in zip(stores[1:], grids[1:], strict=True):
         if difference := geometry_difference(grids[0], grid):
-            raise SegForgeError(f"{store} and {stores[0]} are not on one grid: {difference}.")
+            raise SegForgeError(
+                f"{store} and {stores[0]} are not on one grid: {difference}. Predict both from the same images."
+            )
     return grids[0]
 
 

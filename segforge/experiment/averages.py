@@ -49,7 +49,9 @@ def write_average(members: Sequence[MemberCase], labels: LabelScheme, output: Pa
     """
     logits = [member.open() for member in members]
     if len({(member.shape, member.box) for member in logits}) > 1:
-        raise SegForgeError("its image was another one when one of the models was validated. Preprocess and validate again.")
+        raise SegForgeError(
+            "its image was another one when one of the models was validated. Run segforge plan again, then this command."
+        )
     with one_blas_thread():  # others are at it side by side
         averaged = labels_of(logits, labels)
     write_volume(output, averaged, logits[0].properties.geometry)

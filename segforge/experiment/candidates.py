@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segforge.dataset.splits import FOLDS
-from segforge.errors import SegForgeError
+from segforge.errors import SegForgeError, did_you_mean
 from segforge.networks.model_folder import ModelFolder
 
 log = logging.getLogger(__name__)
@@ -45,11 +45,18 @@ def competing_models(
     for position, (what, asked) in enumerate((("name", names), ("plans", plans), ("configuration", configurations))):
         for word in asked or ():
             if not any(parts_of(model)[position] == word for model in models):
-                raise SegForgeError(f"No trained model has the {what} {word}. Trained: {_listed(models)}.")
+                hint = nearest_word(word, models)
+                raise SegForgeError(f"No trained model has the {what} {word}.{hint} Trained: {_listed(models)}.")
         fitting = [model for model in fitting if asked is None or parts_of(model)[position] in asked]
     if not fitting:
-        raise SegForgeError(f"No trained model has all that was asked for together. Trained: {_listed(models)}.")
+        raise SegForgeError(f"No trained model has all that was asked for together. Trained: {_listed(models)}. Ask for less.")
     return fitting
+
+
+def nearest_word(word: str, models: Sequence[ModelFolder]) -> str:
+    """` Did you mean X?` for what may be a misspelt name, plans or configuration of a trained model; nothing for others."""
+    known = {part for model in models for part in parts_of(model)}
+    return "" if word in {*known, *_ORDER} else did_you_mean(word, sorted(known))
 
 
 def parts_of(model: ModelFolder) -> tuple[str, str, str]:

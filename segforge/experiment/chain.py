@@ -2,11 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from segforge.experiment.commands import Command, Ending
+from segforge.compute.wording import reason_of
+from segforge.experiment.commands import Command, Ending, Place
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +57,26 @@ class Course:
 class Chain:
     """Pieces that are carried out by an executor, one at each place."""
 
-    def __init__(self, pieces: Sequence[Piece], places: Sequence[str], told: Callable[[Piece, Course], object]) -> None:
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        places: Sequence[Place],
+        told: Callable[[Piece, Course], object],
+        impossible: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Set up; nothing is begun.
 
         Args:
             pieces: The pieces.
-            places: Devices to work on, or empty words; one for each piece that may be under way.
+            places: Where they may be worked on, one at each place.
             told: Called with each piece that has come to its end, done or not.
+            impossible: Why pieces cannot be done, by name.
         """
         self._waiting = list(pieces)
+        self._impossible = impossible
         self._places = list(places)
         self._told = told
-        self._under_way: dict[Future[Ending], tuple[Piece, str]] = {}
+        self._under_way: dict[Future[Ending], tuple[Piece, Place]] = {}
         self._left_to_others: set[str] = set()
         self._course = Course()
 
@@ -79,6 +89,8 @@ class Chain:
             executor: Runs the commands.
             work: Runs one; must be picklable where the executor's workers are other processes.
         """
+        for piece in [piece for piece in self._waiting if piece.name in self._impossible and not piece.is_done()]:
+            self._leave_out(piece, self._impossible[piece.name])
         while self._waiting or self._under_way:
             self._drop_hopeless()
             for piece in self._startable():
@@ -91,11 +103,10 @@ class Chain:
 
     def _begin(self, piece: Piece, executor: Executor, work: Work) -> None:
         place = self._places[0]
-        command = replace(piece.command, device=place or piece.command.device)
         try:
-            future = executor.submit(work, command)
+            future = executor.submit(work, replace(piece.command, place=place))
         except BrokenExecutor as error:  # and so will all the others: the run ends with what is done
-            self._course.failures[piece.name] = f"its executor failed: {str(error) or type(error).__name__}"
+            self._course.failures[piece.name] = f"its executor failed: {reason_of(error)}"
             self._told(piece, self._course)
         else:
             self._under_way[future] = piece, self._places.pop(0)
@@ -126,9 +137,12 @@ class Chain:
         while hopeless := [piece for piece in self._waiting if set(piece.needs) & set(self._course.failures)]:
             for piece in hopeless:
                 failed = [name for name in piece.needs if name in self._course.failures]
-                self._waiting.remove(piece)
-                self._course.failures[piece.name] = f"needs {', '.join(failed)}"
-                self._told(piece, self._course)
+                self._leave_out(piece, f"needs {', '.join(failed)}")
+
+    def _leave_out(self, piece: Piece, reason: str) -> None:
+        self._waiting.remove(piece)
+        self._course.failures[piece.name] = reason
+        self._told(piece, self._course)
 
     def _collect(self, future: Future[Ending]) -> None:
         piece, place = self._under_way.pop(future)
@@ -150,4 +164,4 @@ def _ending(future: Future[Ending]) -> Ending:
     try:
         return future.result()
     except Exception as error:
-        return Ending(f"its worker failed: {str(error) or type(error).__name__}", 0.0)
+        return Ending(f"its worker failed: {reason_of(error)}", 0.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segforge.dataset.description import DatasetDescription
 from segforge.errors import SegForgeError
-from segforge.experiment.candidates import trained_models
+from segforge.experiment.candidates import nearest_word, trained_models
 from segforge.experiment.previous_stage import find_previous_model
 from segforge.experiment.selection import FILE_NAME, Selection
 from segforge.inference.postprocessing import Postprocessing
@@ -130,9 +130,15 @@ def fitting_models(
     asked = {"name": name, "plans": plans, "configuration": configuration}
     if fitting := [model for model in models if _fits(model, list(asked.values()))]:
         return fitting
-    have = ", ".join(model.path.name for model in models) or "none"
+    if not models:
+        raise SegForgeError(
+            f"{results} has no trained model. Name a model's folder or a data set's results, or train one first: "
+            "segforge train DATASET CONFIGURATION FOLD"
+        )
     wanted = " ".join(f"{key} {value}" for key, value in asked.items() if value)
-    raise SegForgeError(f"{results} has no trained model{f' with {wanted}' if wanted else ''}. Trained: {have}.")
+    hint = next((hint for value in asked.values() if value and (hint := nearest_word(value, models))), "")
+    have = ", ".join(model.path.name for model in models)
+    raise SegForgeError(f"{results} has no trained model with {wanted}.{hint} Trained: {have}.")
 
 
 def _fits(model: ModelFolder, asked: Sequence[str | None]) -> bool:

@@ -21,6 +21,19 @@ _ERROR = "segforge: "
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a command computes.
+
+    Attributes:
+        device: For `--device`; empty where it takes none.
+        gpus: What `CUDA_VISIBLE_DEVICES` is to be, where the command is to see some of the GPUs alone.
+    """
+
+    device: str = ""
+    gpus: str | None = None
+
+
+@dataclass(frozen=True)
 class Command:
     """What to run.
 
@@ -28,18 +41,18 @@ class Command:
         words: The words after `segforge`.
         log: File that its messages are added to.
         threads: Processor threads that its computing may use.
-        device: For `--device`; empty where it takes none.
+        place: Where it computes.
     """
 
     words: tuple[str, ...]
     log: Path
     threads: int
-    device: str = ""
+    place: Place = Place()
 
     @property
     def line(self) -> list[str]:
         """All words, those of the device too."""
-        return [*self.words, *(["--device", self.device] if self.device else [])]
+        return [*self.words, *(["--device", self.place.device] if self.place.device else [])]
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ def run_command(command: Command, begun: Callable[[subprocess.Popen[bytes]], obj
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(command.threads),
+            env=_environment(command),
             start_new_session=True,
         ) as child:
             begun(child)
@@ -118,8 +131,10 @@ class Children:
                     child.terminate()
 
 
-def _environment(threads: int) -> dict[str, str]:
-    return dict(os.environ) | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+def _environment(command: Command) -> dict[str, str]:
+    threads, gpus = str(command.threads), command.place.gpus
+    own = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+    return dict(os.environ) | own | ({"CUDA_VISIBLE_DEVICES": gpus} if gpus is not None else {})
 
 
 def _reason(status: int, log: Path, before: int) -> str | None:

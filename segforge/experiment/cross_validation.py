@@ -71,7 +71,10 @@ def gather_folds(model: ModelFolder, dataset: RawDataset, asked: Sequence[str] |
 def gather(model: ModelFolder, dataset: RawDataset, folds: Sequence[str]) -> Gathered:
     """The validations of these folds of a model; errors as of `gather_folds`."""
     if model.description.labels != dataset.description.labels:
-        raise SegForgeError(f"{dataset.folder} has other labels in dataset.json than {model.path} was trained with.")
+        raise SegForgeError(
+            f"{dataset.folder} has other labels in dataset.json than {model.path} was trained with. Put the old ones back, or "
+            "train under another --name."
+        )
     _refuse_doubled(model, folds)
     references = _references(dataset)
     found = {fold: _validation(model, fold, references) for fold in folds}
@@ -143,7 +146,10 @@ def _validation(model: ModelFolder, fold: str, references: dict[str, Path]) -> S
     folder = model.fold(fold)
     held_out = folder.cases().val
     if gone := [case for case in held_out if case not in references]:
-        raise SegForgeError(f"The data set no longer has {', '.join(gone[:10])}, which {folder.path} is validated on.")
+        raise SegForgeError(
+            f"The data set no longer has {', '.join(gone[:10])}, which {folder.path} is validated on. Put the cases back, or "
+            "train the fold anew with --restart."
+        )
     summary = _read(folder.validation / SUMMARY)
     current = made_from(folder.path / FINAL, {case: references[case] for case in held_out})
     return summary if summary and summary.made_from == current else None

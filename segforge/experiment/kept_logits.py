@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from segforge.compute.arrays import on_host
 from segforge.compute.files import file_hash
+from segforge.compute.wording import size
 from segforge.experiment.recorded_arrays import RecordedArrays
 from segforge.networks.model_folder import FINAL, FoldFolder
 from segforge.preprocessing.store import CaseStore
@@ -57,8 +58,8 @@ class KeptLogits:
         self.is_keeping = needed + taken <= limit
         if limit and not self.is_keeping:
             log.info(
-                "The logits of fold %s are not kept: they take %.1f GB, others %.1f GB, and --keep-logits is %.1f GB.",
-                fold.fold, needed / 1e9, taken / 1e9, limit / 1e9,
+                "The logits of fold %s are not kept: they take %s, others %s, and --keep-logits is %s.",
+                fold.fold, *map(size, (needed, taken, limit)),
             )  # fmt: skip
 
     def has(self, case: str) -> bool:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 
 from segforge.compute.executors import Resources, Task, inline, run_all
+from segforge.compute.files import make_folder
+from segforge.compute.locks import FolderLock, Owner
 from segforge.dataset.splits import Splits
 from segforge.errors import CasesFailed, SegForgeError
 from segforge.experiment.candidates import training_command
@@ -89,19 +91,33 @@ class PreviousStage:
             fold: HeldOut(self.model, self.model.fold(fold), self.store, device, keep_logits=self.keep_logits)
             for fold in sorted(set(folds.values()))
         }
+        own = {case: held_out[fold] for case, fold in folds.items()}
+        if self._missing(own, target):
+            make_folder(self.folder.parent)
+            with FolderLock(self.folder, "filled").waited_for(Owner.here()):
+                self._make(self._missing(own, target), own)  # what another process has made meanwhile is there
+
+    def _missing(self, own: Mapping[str, HeldOut], target: CaseStore) -> dict[str, dict[str, str]]:
+        """The cases without a map made from the logits as they are; what each map is to be made from."""
+        maps, found = RecordedArrays(self.folder), {}
+        for case, predictions in own.items():
+            shape = target.properties(case).new_shape
+            made_from = predictions.logits.made_from(case) | {"shape": " ".join(map(str, shape))}
+            if not maps.has(case, made_from):
+                found[case] = made_from
+        return found
+
+    def _make(self, missing: Mapping[str, Mapping[str, str]], own: Mapping[str, HeldOut]) -> None:
         maps = RecordedArrays(self.folder)
 
-        def make(case: str, shape: Shape, made_from: Mapping[str, str]) -> None:
-            maps.write(case, self._map(case, held_out[folds[case]].logits.open(case), shape), made_from)
+        def make(case: str, made_from: Mapping[str, str]) -> None:
+            depth, height, width = map(int, made_from["shape"].split())
+            maps.write(case, self._map(case, own[case].logits.open(case), (depth, height, width)), made_from)
 
-        tasks = []
-        for case in cases:
-            shape = target.properties(case).new_shape
-            made_from = held_out[folds[case]].logits.made_from(case) | {"shape": " ".join(map(str, shape))}
-            if not maps.has(case, made_from):
-                tasks.append(Task(case, make, (case, shape, made_from)))
+        tasks = [Task(case, make, (case, made_from)) for case, made_from in missing.items()]
         if tasks:
-            log.info("Maps of %s for %d cases, by folds %s.", self.model.path.name, len(tasks), ", ".join(held_out))
+            folds = sorted({own[case].fold.fold for case in missing})
+            log.info("Maps of %s for %d cases, by folds %s.", self.model.path.name, len(tasks), ", ".join(folds))
         outcome = run_all(inline, tasks, resources=Resources(), description="maps of the previous stage")
         if outcome.failures:
             raise CasesFailed(f"{len(outcome.failures)} maps of the previous stage could not be made:\n{outcome.reasons}")

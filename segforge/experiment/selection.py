@@ -10,6 +10,7 @@ from typing import Literal
 
 from segforge.compute.documents import Document, NanFloat
 from segforge.compute.executors import ExecutorFactory, Resources
+from segforge.compute.locks import FolderLock
 from segforge.dataset.labels import LabelScheme
 from segforge.errors import SegForgeError
 from segforge.evaluation.made_from import pairs_hash
@@ -25,6 +26,11 @@ from segforge.inference.postprocessing import Postprocessing
 log = logging.getLogger(__name__)
 
 FILE_NAME = SELECTION
+
+
+def lock_of_selection(results: Path) -> FolderLock:
+    """The lock that a selection holds on a data set's results."""
+    return FolderLock(results / "selection", "made")
 
 
 class Candidate(Document):

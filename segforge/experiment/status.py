@@ -7,7 +7,6 @@ from typing import Literal, Self
 from pydantic import BaseModel
 
 from segforge.compute.documents import Document, NanFloat, read_json
-from segforge.compute.locks import FolderLock
 from segforge.dataset.cases import RawDataset
 from segforge.dataset.splits import FILE_NAME as SPLITS
 from segforge.dataset.splits import read_splits
@@ -101,7 +100,7 @@ def data_status(raw: RawDataset, preprocessed: Path, plans: Plans) -> Iterator[D
     for name, configuration in plans.configurations.items():
         store = CaseStore(preprocessed / configuration.data, recipe(plans, configuration, raw.description))
         done = sum(store.is_current(case.id, case.files) for case in raw.cases)
-        yield DataStatus(plans=plans.name, configuration=name, done=done, worker=_worker(lock_of_cases(store.folder)))
+        yield DataStatus(plans=plans.name, configuration=name, done=done, worker=lock_of_cases(store.folder).worker())
 
 
 def fold_status(model: ModelFolder, divisions: int) -> Iterator[FoldStatus]:
@@ -125,7 +124,7 @@ def fold_status(model: ModelFolder, divisions: int) -> Iterator[FoldStatus]:
             epoch=records[-1].epoch + 1 if records else 0,
             epochs=settings.epochs if settings else None,
             dice=summary.dice if summary else None,
-            worker=_worker(lock_of(folder.path)),
+            worker=lock_of(folder.path).worker(),
         )
 
 
@@ -184,15 +183,19 @@ class _Selected(BaseModel):
 
 
 def _next(raw: RawDataset, results: Path, data: Sequence[DataStatus], folds: Sequence[FoldStatus], chosen: _Selected) -> str:
-    """The command that comes next."""
+    """The command that comes next; where others work on the rest, what comes after that."""
     dataset = raw.folder.name
     if not data:
         return f"segforge plan -d {dataset}"
-    if missing := [row for row in data if row.done < len(raw.cases)]:
+    unfinished = {tuple(row.model.split("__")[1:]) for row in folds if row.state != VALIDATED}
+    needed = [row for row in data if row.done < len(raw.cases) and (row.plans, row.configuration) in unfinished]
+    if missing := [row for row in needed if not row.worker]:
         plans = f" -p {missing[0].plans}" if missing[0].plans != "default" else ""
         return f"segforge preprocess -d {dataset}{plans} -c {missing[0].configuration}"
     if left := [row for row in folds if row.state != VALIDATED and not row.worker]:
         return training_command(ModelFolder(results / left[0].model), left[0].fold)
+    if needed or any(row.worker for row in folds if row.state != VALIDATED):
+        return f"segforge find-best -d {dataset}, once what others work on is done"
     return f"segforge predict -d {dataset} -i IMAGES -o OUTPUT" if chosen.covers(folds) else f"segforge find-best -d {dataset}"
 
 
@@ -210,7 +213,3 @@ def _summary(path: Path) -> Summary | None:
         return Summary.read(path)
     except SegForgeError:  # missing or damaged: it is made again
         return None
-
-
-def _worker(lock: FolderLock) -> str | None:
-    return lock.state() if lock.is_taken() else None

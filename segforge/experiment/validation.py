@@ -13,6 +13,7 @@ from segforge.dataset.cases import RawDataset
 from segforge.errors import SegForgeError
 from segforge.evaluation.evaluate import evaluate_pairs
 from segforge.evaluation.summary import SUMMARY, Summary
+from segforge.experiment.candidates import training_command
 from segforge.experiment.held_out import HeldOut
 from segforge.experiment.kept_logits import DEFAULT_LIMIT
 from segforge.networks.model_folder import FINAL, FoldFolder, ModelFolder
@@ -53,9 +54,12 @@ def validate_fold(
     folder = model.fold(fold)
     references = _references(folder, dataset)
     if model.description.labels != dataset.description.labels:
-        raise SegForgeError(f"{dataset.folder} has other labels in dataset.json than {model.path} was trained with.")
+        raise SegForgeError(
+            f"{dataset.folder} has other labels in dataset.json than {model.path} was trained with. Put the old ones back, or "
+            "train under another --name."
+        )
     if not (folder.path / checkpoint).is_file():
-        raise SegForgeError(f"{folder.path} has no {checkpoint} to validate. Train the fold first.")
+        raise SegForgeError(f"{folder.path} has no {checkpoint} to validate. Train it first: {training_command(model, fold)}")
     made_from = _made_from(folder, checkpoint, references)
     path = folder.validation_of(checkpoint) / SUMMARY
     if not probabilities and (summary := _current_summary(path, made_from)):
@@ -79,7 +83,10 @@ def _references(folder: FoldFolder, dataset: RawDataset) -> dict[str, Path]:
     labels = {case.id: case.label for case in dataset.cases if case.label}
     held_out = folder.cases().val
     if missing := [case for case in held_out if case not in labels]:
-        raise SegForgeError(f"{dataset.folder} no longer has {', '.join(missing[:10])}, which {folder.path} is validated on.")
+        raise SegForgeError(
+            f"{dataset.folder} no longer has {', '.join(missing[:10])}, which {folder.path} is validated on. Put the cases "
+            "back, or train the fold anew with --restart."
+        )
     return {case: labels[case] for case in held_out}
 
 

@@ -89,7 +89,7 @@ def ordered_slices(folder: Path, files: Sequence[Path]) -> list[_Slice]:
     headers = [(file, read_header(file)) for file in files]
     images = [(file, header) for file, header in headers if is_image(header)]
     if not images:
-        raise SegForgeError(f"{folder} holds no DICOM image.")
+        raise SegForgeError(f"{folder} holds no DICOM image. Name the folder of a series.")
     _check_alike(folder, images)
     if len(images) == 1 and "ImagePositionPatient" not in images[0][1]:
         return [_Slice(*images[0], np.zeros(3), 0.0)]
@@ -130,7 +130,8 @@ def _check_alike(folder: Path, images: Sequence[tuple[Path, Any]]) -> None:
             raise SegForgeError(f"{path} holds several frames; SegForge reads one file per slice. Convert it to NIfTI.")
         if (header.Rows, header.Columns) != (first.Rows, first.Columns):
             raise SegForgeError(
-                f"{path} has {header.Rows} x {header.Columns} pixels, {first_path.name} {first.Rows} x {first.Columns}."
+                f"{path} has {header.Rows} x {header.Columns} pixels, {first_path.name} {first.Rows} x {first.Columns}. "
+                "Take slices of another size out of the folder."
             )
         for tag, count in (("ImageOrientationPatient", 6), ("PixelSpacing", 2)) if len(images) > 1 else ():
             numbers, expected = _numbers(header, tag, count, path), _numbers(first, tag, count, first_path)

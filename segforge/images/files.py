@@ -13,11 +13,13 @@ from segforge.images.image import Array, Geometry, Image, geometry_difference
 from segforge.images.orientation import as_stored, canonical_grid, to_canonical
 from segforge.plugins import find
 
+_PLANES = "segforge.images.planes"
+
 FORMATS: Mapping[str, str] = {
     **dict.fromkeys((".nii.gz", ".nii"), "segforge.images.nifti"),
     **dict.fromkeys((".nrrd", ".mha", ".mhd", ".gipl"), "segforge.images.itk"),
     **dict.fromkeys((".tif", ".tiff"), "segforge.images.tiff"),
-    **dict.fromkeys((".png", ".bmp", ".jpg", ".jpeg"), "segforge.images.planes"),
+    **dict.fromkeys((".png", ".bmp", ".jpg", ".jpeg"), _PLANES),
 }
 """Ending to the module that reads and writes it; installed packages add theirs as entry points `segforge.formats`."""
 
@@ -96,7 +98,7 @@ def read_labels(path: Path, *, canonical: bool = False) -> Image:
     if array.shape[0] > 1 and all(np.array_equal(array[0], channel) for channel in array[1:3]):
         array = array[:1]
     if array.shape[0] != 1:
-        raise SegForgeError(f"{path} has {array.shape[0]} channels; a label map has one.")
+        raise SegForgeError(f"{path} has {array.shape[0]} channels; a label map has one. Export it with one.")
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
             raise SegForgeError(f"{path} holds NaN or infinity; labels must be whole numbers. Export it again.")
@@ -130,6 +132,11 @@ def files_of(path: Path) -> tuple[Path, ...]:
     return (*(() if path.is_dir() else (path,)), *(companions(path) if companions else ()))
 
 
+def holds_planes_alone(ending: str) -> bool:
+    """Whether files of an ending can hold no volume."""
+    return FORMATS.get(ending) == _PLANES
+
+
 def ending_of(path: Path) -> str | None:
     """The ending of an image file, `.nii.gz` for example; None for other files."""
     name = path.name.lower()
@@ -146,7 +153,7 @@ def _read(path: Path, *, canonical: bool, labels: bool) -> Image:
     except SegForgeError:
         raise
     except MemoryError as error:
-        raise SegForgeError(f"{path} does not fit into memory.") from error
+        raise SegForgeError(f"{path} does not fit into memory. Close other programs, or use fewer workers (-np).") from error
     except Exception as error:
         raise SegForgeError(f"{path} cannot be read: {_one_line(error)}. Copy or export it again.") from error
     return to_canonical(image) if canonical else image

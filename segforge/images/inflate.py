@@ -49,7 +49,8 @@ def inflate(raw: bytes, size: int, path: Path) -> bytearray:
     """
     if size > len(raw) * LARGEST_RATIO:
         raise SegForgeError(
-            f"{path} is damaged: its header claims {size} bytes, more than a file of {len(raw)} bytes can hold."
+            f"{path} is damaged: its header claims {size} bytes, more than a file of {len(raw)} bytes can hold. Copy or export "
+            "it again."
         )
     content, length, rest = bytearray(size), 0, raw
     try:

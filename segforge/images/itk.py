@@ -52,7 +52,10 @@ def from_itk(image: Any, path: Path) -> Image:
     if array.ndim == 3:
         array = array[:, None]
     if array.ndim != 4 or array.dtype.kind not in "iuf":
-        raise SegForgeError(f"{path} has the shape {array.shape} and {array.dtype} voxels, which SegForge does not read.")
+        raise SegForgeError(
+            f"{path} has the shape {array.shape} and {array.dtype} voxels, which SegForge does not read. Export it as a plane "
+            "or volume of integers or real numbers."
+        )
     return Image(array, checked(_geometry(image, array.shape[1:]), path))
 
 

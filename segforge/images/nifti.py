@@ -31,7 +31,10 @@ def read(path: Path) -> Image:
     if dtype.kind not in "iuf":
         raise SegForgeError(f"{path} holds {dtype} voxels; SegForge reads integers and real numbers. Export it as such.")
     if not shape or min(shape) < 1 or (len(shape) > 4 and shape[3] != 1) or len(shape) > 5:
-        raise SegForgeError(f"{path} has the shape {shape}; SegForge reads planes, volumes, and volumes with channels.")
+        raise SegForgeError(
+            f"{path} has the shape {shape}; SegForge reads planes, volumes, and volumes with channels. Save each volume as a "
+            "file of its own."
+        )
     begin = int(header.get_data_offset())
     if begin < header.sizeof_hdr + 4:
         raise SegForgeError(f"{path} is damaged: its voxels begin at byte {begin}, inside its header. Copy or export it again.")

@@ -97,7 +97,10 @@ def _pixels(path: Path, raw: bytes, *, palette_indices: bool) -> Array:
     with path.open("rb") as file:
         picture = _opened(file, raw, path)
         if picture.width * picture.height * len(picture.getbands()) > len(raw) * LARGEST_RATIO * 8:
-            raise SegForgeError(f"{path} is damaged: it claims {picture.size} pixels, more than its {len(raw)} bytes can hold.")
+            raise SegForgeError(
+                f"{path} is damaged: it claims {picture.width} x {picture.height} pixels, more than its {len(raw)} bytes can "
+                "hold. Copy or export it again."
+            )
         if picture.mode == "P" and not palette_indices:
             picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
         elif picture.mode in ("CMYK", "YCCK", "YCbCr", "LAB"):

@@ -43,7 +43,7 @@ class PredictionSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.step <= 1:
-            raise SegForgeError(f"The tile step must be above 0 and at most 1; found {self.step}.")
+            raise SegForgeError(f"--tile-step must be above 0 and at most 1; found {self.step:g}.")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,10 @@ class LoadedModel:
             case = self._preprocess(image, previous, with_locations=False)
             return PreparedCase(replace(case, previous=case.classes))
         if self.previous is None:
-            raise SegForgeError(f"{self.name} needs the prediction of {stage}, of which there is no trained model beside it.")
+            raise SegForgeError(
+                f"{self.name} needs the prediction of {stage}, of which there is no trained model beside it. Put that model "
+                "there, or give its label maps with --previous-stage DIR."
+            )
         return PreparedCase(None, image, self.previous.prepare(image))
 
     def predict(
@@ -178,7 +181,9 @@ class LoadedModel:
     ) -> CaseLogits:
         """The mean logits of the folds for a preprocessed case, for a cascade with the map of the previous stage."""
         if self.configuration.previous_stage and case.previous is None:
-            raise SegForgeError(f"{self.name} needs the prediction of {self.configuration.previous_stage} as an input.")
+            raise SegForgeError(
+                f"{self.name} needs the prediction of {self.configuration.previous_stage} as an input. Give its label map too."
+            )
         image = case.network_input(self.further_inputs)
         try:
             values: Any = self.window.logits(image, advance, allocate)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from segforge.compute.executors import InlineExecutor
+from segforge.compute.wording import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -114,4 +115,4 @@ def _executor(threads: int) -> Iterator[Executor]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "out of memory; allow less at once with --max-memory, or use -np 0"
-    return str(error) or type(error).__name__
+    return reason_of(error)

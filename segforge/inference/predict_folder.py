@@ -208,10 +208,15 @@ class _Job:
     def _previous(self, case: Case, image: Image) -> Any:
         found = self._maps_before(case)
         if len(found) != 1:
-            raise SegForgeError(f"{self._settings.previous} must hold one label map {case.id}; found {len(found)}.")
+            raise SegForgeError(
+                f"--previous-stage {self._settings.previous} must hold one label map {case.id}; found {len(found)}."
+            )
         labels = read_labels(found[0], canonical=self._predictor.description.is_canonical)
         if labels.geometry.shape != image.geometry.shape:
-            raise SegForgeError(f"{found[0]} has the shape {labels.geometry.shape}, the image {image.geometry.shape}.")
+            raise SegForgeError(
+                f"{found[0]} has the shape {labels.geometry.shape}, its image {case.images[0]} has {image.geometry.shape}. "
+                "Predict it again from this image."
+            )
         return labels.array[0]
 
     def _maps_before(self, case: Case) -> list[Path]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from segforge.compute.memory import memory_budget
 from segforge.dataset.description import DatasetDescription
-from segforge.dataset.inputs import find_inputs
+from segforge.dataset.inputs import find_inputs, refuse_volumes
 from segforge.errors import SegForgeError
 from segforge.images.image import IDENTITY, Geometry, Image
 from segforge.inference.export import CaseLogits, labels_of, probabilities_of
@@ -43,7 +43,9 @@ class Predictor:
         first = self.members[0]
         for other in self.members[1:]:
             if other.labels != first.labels or len(other.description.channels) != len(first.description.channels):
-                raise SegForgeError(f"{other.name} and {first.name} have different labels or channels and cannot be averaged.")
+                raise SegForgeError(
+                    f"{other.name} and {first.name} have different labels or channels and cannot be averaged. Choose one."
+                )
 
     @property
     def description(self) -> DatasetDescription:
@@ -120,7 +122,8 @@ class Predictor:
             Number of cases that had to be predicted.
 
         Raises:
-            SegForgeError: If there is no case, or the folder holds predictions that were made from something else.
+            SegForgeError: If there is no case, the format cannot hold volumes, or the folder holds predictions that were made
+                from something else.
             CasesFailed: If cases failed; names each with its reason. The others are written.
         """
         inputs = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
@@ -134,6 +137,7 @@ class Predictor:
             threads=threads,
             budget=memory_budget(max_memory),
         )
+        refuse_volumes(listing.cases, settings.ending)
         names = " and ".join(member.name for member in self.members)
         own_record = f"_part_{number}_of_{count}" if count > 1 else ""
         return predict_folder(self, listing, FinishedCases(settings.output, names, self.made_from, part=own_record), settings)

@@ -89,7 +89,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
         facts, digest = header["facts"], header["digest"]
     except KeyError as error:
-        raise SegForgeError(f"{path} is not a checkpoint of SegForge.") from error
+        raise SegForgeError(
+            f"{path} is not a checkpoint of SegForge. Choose one, such as fold_0/checkpoint_final.safetensors of a model."
+        ) from error
     except Exception as error:
         raise SegForgeError(f"{path} is damaged: {error}. {_REMEDY}") from error
     if _digest(tensors, facts) != digest:
@@ -110,10 +112,11 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str)
     try:
         network.load_state_dict(dict(weights))
     except RuntimeError as error:
-        raise SegForgeError(f"The weights in {source} do not fit the network: {str(error).splitlines()[1].strip()}") from error
+        reason = str(error).splitlines()[1].strip().rstrip(".")
+        raise SegForgeError(f"The weights in {source} do not fit the network: {reason}. {_REMEDY}") from error
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise SegForgeError(f"The weights {name} in {source} hold NaN or infinity.")
+            raise SegForgeError(f"The weights {name} in {source} hold NaN or infinity. {_REMEDY}")
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:

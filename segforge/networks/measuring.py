@@ -2,12 +2,12 @@
 
 import functools
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from segforge.compute.wording import numbers
 from segforge.errors import SegForgeError
 from segforge.networks.build import build_on_meta, parameter_count
 from segforge.networks.monai_network import for_patch, has_one_size, in_own_words
@@ -35,8 +35,8 @@ def check_patch(configuration: Configuration) -> None:
         return
     step = patch if has_one_size(spec) else divisor(spec)
     if any(size % each for size, each in zip(patch, step, strict=True)):
-        reason = f"its size must be divisible by {_listed(step)}; {_listed(padded(spec, patch, step))} works"
-    raise SegForgeError(f"patch_size {_listed(patch)} does not work with {spec.network}: {reason}.")
+        reason = f"its size must be divisible by {numbers(step)}; {numbers(padded(spec, patch, step))} works"
+    raise SegForgeError(f"patch_size {numbers(patch)} does not work with {spec.network}: {reason}.")
 
 
 @functools.lru_cache(maxsize=64)
@@ -68,7 +68,7 @@ def padded(spec: ArchitectureSpec, patch_size: tuple[float, ...], step: Axes) ->
         patch = tuple(max(math.ceil(size / each), multiple) * each for size, each in zip(patch_size, step, strict=True))
         if all(size >= _SAFE for size in patch) or (reason := _refusal(for_patch(spec, patch), patch)) is None:
             return patch
-    raise SegForgeError(f"{spec.network} takes no patches of {_listed(patch)}: {reason}.")
+    raise SegForgeError(f"{spec.network} takes no patches of {numbers(patch)}: {reason}.")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -114,7 +114,7 @@ def _refusal(spec: ArchitectureSpec, patch_size: Axes) -> str | None:
         return in_own_words(error)
     highest = outputs if isinstance(outputs, Tensor) else outputs[0]
     found, expected = list(highest.shape), [len(batch), spec.output_channels, *patch_size]
-    return None if found == expected else f"its output is {_listed(found)}, not {_listed(expected)}"
+    return None if found == expected else f"its output is {numbers(found)}, not {numbers(expected)}"
 
 
 def _step_along(spec: ArchitectureSpec, axis: int) -> int:
@@ -134,7 +134,3 @@ def _network(spec: ArchitectureSpec) -> nn.Module:
 
 def _batch(spec: ArchitectureSpec, patch_size: Axes) -> Tensor:
     return torch.empty(SMALLEST_BATCH, spec.input_channels, *patch_size, device="meta")
-
-
-def _listed(values: Sequence[float]) -> str:
-    return " ".join(f"{value:g}" for value in values)

@@ -133,9 +133,12 @@ class ModelFolder:
         there = [fold for fold in self.begun_folds() if (self.fold(fold).path / checkpoint).is_file()]
         if asked:
             if missing := [fold for fold in asked if fold not in there]:
-                known = f"There is one of {', '.join(there)}." if there else "There is none."
+                known = f"There is one of {', '.join(there)}." if there else "There is none; train the fold first."
                 raise SegForgeError(f"{self.path} has no {checkpoint} of fold {', '.join(missing)}. {known}")
             return asked
         if not there:
-            raise SegForgeError(f"{self.path} has no trained fold (no fold_*/{checkpoint}).")
+            raise SegForgeError(
+                f"{self.path} has no trained fold (no fold_*/{checkpoint}). Train one first: "
+                "segforge train DATASET CONFIGURATION FOLD"
+            )
         return [fold for fold in there if fold != "all"] or there

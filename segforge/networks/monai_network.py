@@ -119,7 +119,7 @@ def _arguments(name: str, spec: ArchitectureSpec) -> dict[str, Any]:
             raise SegForgeError(f"{MONAI}{name} takes no argument {given} here.{hint}")
     needed = [key for key, parameter in known.items() if parameter.default is inspect.Parameter.empty]
     if missing := [key for key in needed if key not in spec.arguments]:
-        raise SegForgeError(f"{MONAI}{name} needs the arguments {', '.join(missing)}.")
+        raise SegForgeError(f"{MONAI}{name} needs {', '.join(missing)}. Give {missing[0]}=VALUE with --network-arguments.")
     return copy.deepcopy(spec.arguments) | {key: getattr(spec, field) for key, field in CHANNELS.items()}
 
 

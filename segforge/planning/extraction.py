@@ -29,6 +29,7 @@ _DRAWN_TOGETHER = 1 << 18  # few enough to stay near the processor
 class _CaseFacts:
     """What one case adds to the fingerprint; per channel the distinct foreground values drawn, and how often each."""
 
+    sources: tuple[Source, ...]
     spacing: tuple[float, float, float]
     shape_after_crop: tuple[int, int, int]
     relative_size: float
@@ -103,12 +104,13 @@ def current_fingerprint(
         names_agree = list(record.cases) == [case.id for case in dataset.cases]
         if names_agree and are_unchanged(record.sources, files, verify=verify):
             return Measured(Fingerprint.read(path), tuple(record.cases.values()))
-    measured = measure(dataset, factory, resources, reader)
+    facts = _gather(dataset, factory, resources, reader)
+    measured = _measured(dataset, facts)
     measured.fingerprint.write(path)
     FingerprintRecord(
         description=description,
         fingerprint=file_hash(path),
-        sources=tuple(Source.of(file) for file in files),
+        sources=tuple(source for case in facts for source in case.sources),
         cases={case.id: size for case, size in zip(dataset.cases, measured.sizes, strict=True)},
     ).write(record_path)
     return measured
@@ -120,13 +122,20 @@ def measure(dataset: RawDataset, factory: ExecutorFactory, resources: Resources,
     Raises:
         CasesFailed: If cases could not be read; names each with its reason.
     """
+    return _measured(dataset, _gather(dataset, factory, resources, reader))
+
+
+def _gather(dataset: RawDataset, factory: ExecutorFactory, resources: Resources, reader: CaseReader | None) -> list[_CaseFacts]:
     draws = _DRAWS // len(dataset.cases)
     reader = reader or CaseReader(dataset.description)
     tasks = [Task(case.id, _case_facts, (case, reader, draws)) for case in dataset.cases]
     outcome = run_all(factory, tasks, resources=resources, description="fingerprint")
     if outcome.failures:
         raise CasesFailed(outcome.reasons)
-    facts = [outcome.results[case.id] for case in dataset.cases]
+    return [outcome.results[case.id] for case in dataset.cases]
+
+
+def _measured(dataset: RawDataset, facts: Sequence[_CaseFacts]) -> Measured:
     channels = range(len(dataset.description.channels))
     properties = {str(channel): _properties([case.intensities[channel] for case in facts]) for channel in channels}
     content = {
@@ -159,6 +168,7 @@ def _case_facts(case: Case, reader: CaseReader, draws: int) -> _CaseFacts:
     random = np.random.RandomState(_SEED)  # the same for every case, running on from channel to channel
     z, y, x = box.shape
     return _CaseFacts(
+        sources=tuple(Source.of(file) for file in case.files),
         spacing=image.geometry.spacing,
         shape_after_crop=(z, y, x),
         relative_size=foreground.size / classes.size,

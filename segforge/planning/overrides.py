@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from segforge.compute.wording import numbers
 from segforge.dataset.description import DatasetDescription
 from segforge.errors import SegForgeError
 from segforge.planning.architecture import Axes
@@ -17,13 +18,15 @@ from segforge.planning.presets import SMALLEST_BATCH
 from segforge.planning.settings import PlannerSettings
 from segforge.planning.spacing import Vector, median_of_cases
 
+_MORE_MEMORY = "None does: allow more with --gpu-memory."
+
 
 def check_data(fingerprint: Fingerprint, description: DatasetDescription) -> None:
     """Fingerprint and description must be of one data set, and CT needs foreground to be normalized by."""
     channels, described = len(fingerprint.intensities), len(description.channel_names)
     if channels != described:
         raise SegForgeError(
-            f"The fingerprint has {channels} channels, dataset.json names {described}. Extract the fingerprint again."
+            f"The fingerprint has {channels} channels, dataset.json names {described}. Give those of one data set."
         )
     for name, facts in zip(description.channels, fingerprint.intensities, strict=True):
         if name.casefold() == "ct" and math.isnan(facts.mean):
@@ -45,8 +48,8 @@ def check_spacing(spacing: Vector | None, fingerprint: Fingerprint) -> None:
     )
     if works != tuple(spacing):
         raise SegForgeError(
-            f"spacing {_listed(spacing)} mm must leave at least one voxel along each axis, and single slices as they are; the "
-            f"median case is {_listed(extent)} mm long. The nearest that works is {_listed(works)}."
+            f"--spacing {numbers(spacing)} mm must leave at least one voxel along each axis, and single slices as they are; "
+            f"the median case is {numbers(extent)} mm long. The nearest that works is {numbers(works)}."
         )
 
 
@@ -55,12 +58,12 @@ def check_for_subject(settings: PlannerSettings, subject: Subject) -> None:
     if settings.patch_size is not None and len(settings.patch_size) == 3 and not subject.has_volumes:
         in_plane = [size for axis, size in enumerate(settings.patch_size) if axis != subject.grid.transpose[0]]
         raise SegForgeError(
-            f"patch_size {_listed(settings.patch_size)} has three axes, but the images are 2D. Give two: {_listed(in_plane)}."
+            f"--patch-size {numbers(settings.patch_size)} has three axes, but the images are 2D. Give two: {numbers(in_plane)}."
         )
     most = MOST_FEATURES[3 if subject.has_volumes else 2]
     if settings.features is not None and settings.features > most:
         raise SegForgeError(
-            f"features {settings.features} exceed the {most} that a stage may have. The nearest that works is {most}."
+            f"--features {settings.features} exceeds the {most} that a stage may have. The nearest that works is {most}."
         )
 
 
@@ -86,23 +89,23 @@ def check_draft(
     fit, order = draft.fit, subject.grid.transpose if len(draft.spacing) == 3 else (0, 1)
     if settings.batch_size is not None and not fit.fits:
         largest = draft.batch.by_memory
-        remedy = f"The largest that does is {largest}." if largest >= SMALLEST_BATCH else "None does: allow more memory."
-        patch = _listed(_stored(fit.topology.patch_size, order))
+        remedy = f"The largest that does is {largest}." if largest >= SMALLEST_BATCH else _MORE_MEMORY
+        patch = numbers(_stored(fit.topology.patch_size, order))
         raise SegForgeError(
-            f"{name}: batch_size {settings.batch_size} does not fit even with patches of {patch} voxels. {remedy}"
+            f"{name}: --batch-size {settings.batch_size} does not fit even with patches of {patch} voxels. {remedy}"
         )
     wanted = given_patch(settings.patch_size, order, len(draft.spacing))
     if wanted is None or wanted == fit.topology.patch_size:
         return
     nearest = _nearest(wanted, fit.start.divisor, refit)
-    remedy = f"The nearest that works is {_listed(_stored(nearest, order))}." if nearest else "None does: allow more memory."
-    raise SegForgeError(f"{name}: patch_size {_listed(_stored(wanted, order))} {_reason(draft, wanted, order)}. {remedy}")
+    remedy = f"The nearest that works is {numbers(_stored(nearest, order))}." if nearest else _MORE_MEMORY
+    raise SegForgeError(f"{name}: --patch-size {numbers(_stored(wanted, order))} {_reason(draft, wanted, order)}. {remedy}")
 
 
 def _reason(draft: Draft, wanted: Axes, order: Axes) -> str:
     start = draft.fit.start
     if any(size % step for size, step in zip(wanted, start.divisor, strict=True)):
-        return f"is not divisible by {_listed(_stored(start.divisor, order))}, the strides of its network"
+        return f"is not divisible by {numbers(_stored(start.divisor, order))}, the strides of its network"
     if start.patch_size != wanted:
         return "is too small for its network"
     times = draft.fit.start_estimate * draft.fitted_batch / draft.budget.batch_size / draft.budget.estimate
@@ -125,7 +128,3 @@ def _change(patch: Axes, wanted: Axes) -> float:
 def _stored(values: Axes, order: Axes) -> Axes:
     """Values in transposed order, back in the order of the stored axes."""
     return tuple(values[order.index(axis)] for axis in range(len(values)))
-
-
-def _listed(values: Sequence[float]) -> str:
-    return " ".join(f"{value:g}" for value in values)

@@ -52,7 +52,7 @@ def moved_plans(plans: Plans, fingerprint: Fingerprint, description: DatasetDesc
     if channels != len(description.channels):
         raise SegForgeError(
             f"The plans {plans.name} of {plans.dataset} are for {channels} image channels, "
-            f"{dataset} has {len(description.channels)}. Plan it by itself."
+            f"{dataset} has {len(description.channels)}. Plan it by itself: segforge plan -d {dataset}"
         )
     folders: dict[str, str] = {}
     configurations = {}

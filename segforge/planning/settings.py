@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
+from segforge.compute.wording import numbers
 from segforge.errors import SegForgeError
 from segforge.planning.architecture import MONAI
 from segforge.planning.plans import UNCHANGED, ImageType
@@ -69,31 +70,37 @@ class PlannerSettings:
 
     def _check_numbers(self) -> None:
         if self.gpu_memory is not None and not 0 < self.gpu_memory < math.inf:
-            raise SegForgeError(f"gpu_memory {self.gpu_memory:g} must be a positive number of GB, such as 8.")
+            raise SegForgeError(f"--gpu-memory {self.gpu_memory:g} must be a positive number of GB, such as 8.")
         if self.features is not None and self.features < 1:
-            raise SegForgeError(f"features {self.features} must be at least 1.")
+            raise SegForgeError(f"--features {self.features} must be at least 1.")
         if self.batch_size is not None and self.batch_size < SMALLEST_BATCH:
             raise SegForgeError(
-                f"batch_size {self.batch_size} must be at least {SMALLEST_BATCH}: the last third of each batch is centred on "
+                f"--batch-size {self.batch_size} must be at least {SMALLEST_BATCH}: the last third of each batch is centred on "
                 f"foreground, the rest is not. The nearest that works is {SMALLEST_BATCH}."
             )
 
     def _check_lists(self) -> None:
         if self.blocks is not None and not (self.blocks and all(1 <= count <= _MOST_BLOCKS for count in self.blocks)):
-            raise SegForgeError(f"blocks {list(self.blocks)} must be one or more numbers, each 1 to {_MOST_BLOCKS}.")
+            raise SegForgeError(f"--blocks {numbers(self.blocks)} must be one or more numbers, each 1 to {_MOST_BLOCKS}.")
         if self.patch_size is not None and (len(self.patch_size) not in (2, 3) or min(self.patch_size) < 1):
-            raise SegForgeError(f"patch_size {list(self.patch_size)} must be z y x (3D) or y x (2D), each at least 1 voxel.")
+            raise SegForgeError(
+                f"--patch-size {numbers(self.patch_size)} must be z y x (3D) or y x (2D), each at least 1 voxel."
+            )
         if self.spacing is not None and (len(self.spacing) != 3 or not all(0 < value < math.inf for value in self.spacing)):
-            raise SegForgeError(f"spacing {list(self.spacing)} must be z y x, each a positive number of mm.")
+            raise SegForgeError(f"--spacing {numbers(self.spacing)} must be z y x, each a positive number of mm.")
 
     def _check_network(self) -> None:
         if self.network is None:
             if self.network_arguments:
-                raise SegForgeError("Arguments of a network go with --network monai:NAME.")
+                raise SegForgeError(
+                    "--network-arguments are for a network of MONAI's. Name it with --network monai:NAME, or leave them out."
+                )
         elif not self.network.startswith(MONAI):
             raise SegForgeError(
                 f"--network takes one of MONAI's, {MONAI}NAME; found {self.network}. A planner chooses SegForge's own, and a "
                 "trainer asks for one of yours."
             )
         elif self.features is not None or self.blocks is not None:
-            raise SegForgeError(f"features and blocks are of SegForge's own networks; {self.network} takes arguments instead.")
+            raise SegForgeError(
+                f"--features and --blocks are for SegForge's own networks. {self.network} takes --network-arguments instead."
+            )

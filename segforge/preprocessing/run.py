@@ -15,7 +15,8 @@ from segforge.compute.memory import workers_within
 from segforge.compute.wording import counted, duration, size
 from segforge.dataset.cases import Case, RawDataset
 from segforge.dataset.decoded import CaseReader, DecodedCase
-from segforge.errors import CasesFailed, SegForgeError
+from segforge.dataset.labels import LabelScheme
+from segforge.errors import PreprocessingFailed, SegForgeError
 from segforge.planning.extraction import Measured
 from segforge.planning.plans import Configuration, Plans
 from segforge.preprocessing.forecast import PROCESS_BYTES, CaseForecast, forecast_cases
@@ -83,7 +84,7 @@ def preprocess_dataset(job: Preprocessing, reader: CaseReader | None = None) -> 
         Number of cases that had to be preprocessed.
 
     Raises:
-        CasesFailed: If some cases failed; names each with its reason. The others are done.
+        PreprocessingFailed: If some cases failed; names each with its reason. The others are done.
         SegForgeError: If there is not enough room on the disk.
     """
     description, reader = job.dataset.description, reader or CaseReader(job.dataset.description)
@@ -117,7 +118,8 @@ def _bring_up_to_date(job: Preprocessing, outputs: Sequence[_Output], reader: Ca
     if due:
         outcome = _run(job, due, forecasts, reader)
         if outcome.failures:
-            raise CasesFailed(f"{len(outcome.failures)} of {len(due)} cases failed, the others are done:\n{outcome.reasons}")
+            failed = f"{len(outcome.failures)} of {len(due)} cases failed, the others are done:\n{outcome.reasons}"
+            raise PreprocessingFailed(failed)
     return len(due)
 
 
@@ -137,30 +139,33 @@ def _run(job: Preprocessing, due: Sequence[_Due], forecasts: dict[str, CaseForec
     resources = workers_within(job.resources, job.memory - PROCESS_BYTES, largest)
     _check_room(job.folder, disk)
     at_once = min(resources.workers, len(due))
-    memory = PROCESS_BYTES + at_once * largest + reader.kept * (1 - at_once / len(due))
-    outputs = {item.case.id: item.outputs for item in due}
+    outputs, labels = {item.case.id: item.outputs for item in due}, job.dataset.description.label_scheme
 
     def attempt(case: Case, decoded: DecodedCase, folder: Path) -> None:
         there = [_Output(output.configuration, output.store.inside(folder)) for output in outputs[case.id]]
-        _write_outputs(case, decoded, job.dataset, job.plans, there, sources=())
+        _write_outputs(case, decoded, labels, job.plans, there, sources=())
 
     here = min(at_once, available_cores())  # a cluster is quicker than this machine, whose time is said
     seconds = seconds_for(attempt, [item.case for item in due], [item.work for item in needs], reader, job.folder, here)
-    log.info("Preprocessing %s: %s on disk, about %s of memory for %d at once%s.", counted(len(due), "case"), size(disk),
-             size(round(memory)), at_once, f", about {duration(seconds)}" if seconds is not None else "")  # fmt: skip
-    tasks = [Task(item.case.id, _preprocess_case, (item, reader, job.dataset, job.plans)) for item in due]
+    memory = PROCESS_BYTES + at_once * largest + reader.kept * (1 - at_once / len(due))
+    amount = f"{size(round(memory))} of memory for {at_once} at once"
+    if resources.is_elsewhere:
+        amount = f"{size(PROCESS_BYTES + largest)} of memory for a worker with one of them"
+    time = f", about {duration(seconds)}{' here' if resources.is_elsewhere else ''}" if seconds is not None else ""
+    log.info("Preprocessing %s: %s on disk, about %s%s.", counted(len(due), "case"), size(disk), amount, time)
+    tasks = [Task(item.case.id, _preprocess_case, (item, reader, labels, job.plans)) for item in due]
     return run_all(job.factory, tasks, resources=resources, description="preprocessing")
 
 
-def _preprocess_case(due: _Due, reader: CaseReader, dataset: RawDataset, plans: Plans) -> None:
+def _preprocess_case(due: _Due, reader: CaseReader, labels: LabelScheme, plans: Plans) -> None:
     decoded = reader.take(due.case)
-    _write_outputs(due.case, decoded, dataset, plans, due.outputs, due.case.files)
+    _write_outputs(due.case, decoded, labels, plans, due.outputs, due.case.files)
 
 
 def _write_outputs(
     case: Case,
     decoded: DecodedCase,
-    dataset: RawDataset,
+    labels: LabelScheme,
     plans: Plans,
     outputs: Sequence[_Output],
     sources: Sequence[Path],
@@ -168,7 +173,7 @@ def _write_outputs(
     with one_blas_thread():
         for output in outputs:
             try:
-                preprocess = Preprocessor(plans, output.configuration, dataset.description.label_scheme)
+                preprocess = Preprocessor(plans, output.configuration, labels)
                 preprocessed = preprocess(decoded.image, decoded.classes)
             except SegForgeError as error:
                 raise SegForgeError(f"{case.images[0]} {error}") from error

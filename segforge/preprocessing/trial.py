@@ -47,13 +47,16 @@ def seconds_for(
         first = Task("first", _seconds_of, (attempt, cases[tried[0]], reader, place))  # whatever takes time only once
         tasks = [Task(cases[number].id, _seconds_of, (attempt, cases[number], reader, place)) for number in tried]
         warm = run_all(threads, [first], resources=Resources(), description="trial")
+        begin = time.perf_counter()
         outcome = run_all(threads, tasks, resources=Resources(workers), description="trial")
+        passed = time.perf_counter() - begin
     if warm.failures or outcome.failures:
         return None
-    seconds = outcome.results | {tasks[0].name: (warm.results["first"][0], outcome.results[tasks[0].name][1])}
-    per_work = np.sum([*seconds.values()], axis=0) / sum(work[number] for number in tried)
+    between = passed * min(workers, len(tasks)) - sum(spent for _, _, spent in outcome.results.values())
+    seconds = outcome.results | {tasks[0].name: (warm.results["first"][0], *outcome.results[tasks[0].name][1:])}
+    per_work = np.sum([*seconds.values()], axis=0)[:2] / sum(work[number] for number in tried)
     to_read = sum(work[number] for number in unread if cases[number].id not in reader)
-    return float(per_work @ [to_read, sum(work)]) / workers
+    return float(per_work @ [to_read, sum(work)] + between * len(cases) / len(tasks)) / workers
 
 
 def _middle(numbers: Sequence[int], count: int) -> Sequence[int]:
@@ -61,14 +64,15 @@ def _middle(numbers: Sequence[int], count: int) -> Sequence[int]:
     return numbers[begin : begin + count]
 
 
-def _seconds_of(attempt: Attempt, case: Case, reader: CaseReader, folder: Path) -> tuple[float, float]:
-    """Seconds to read a case, and to preprocess it, from a part of it."""
+def _seconds_of(attempt: Attempt, case: Case, reader: CaseReader, folder: Path) -> tuple[float, float, float]:
+    """Seconds to read a case, to preprocess all of it, from a part of it, and those that were spent now."""
     begin = time.perf_counter()
     decoded = reader.read(case)
     read = time.perf_counter()
     part, share = _middle_slices(decoded)
     attempt(case, part, folder / case.id)
-    return read - begin, (time.perf_counter() - read) / share
+    end = time.perf_counter()
+    return read - begin, (end - read) / share, end - begin
 
 
 def _middle_slices(decoded: DecodedCase) -> tuple[DecodedCase, float]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from segforge.compute.files import write_chunks
+from segforge.compute.wording import size
 from segforge.errors import SegForgeError
 
 MOST_ENTRIES = 20_000
@@ -89,7 +90,8 @@ def _check(entries: Sequence[zipfile.ZipInfo], path: Path, most_bytes: int) -> N
             raise SegForgeError(f"{path} is refused: the entry {_shown(entry.filename)} {problem}. {_REMEDY}")
     if (total := sum(entry.file_size for entry in entries)) > most_bytes:
         raise SegForgeError(
-            f"{path} is refused: it would unpack to {total / 1e9:.1f} GB, more than {most_bytes / 1e9:.1f}. {_REMEDY}"
+            f"{path} is refused: it would unpack to {size(total)}, more than {size(most_bytes)}. Nothing was unpacked. If you "
+            "trust it, allow more with segforge import --max-size."
         )
     _refuse_twins(entries, path)
     _refuse_overlaps(entries, path)

@@ -56,7 +56,7 @@ def stage_models(
         SegForgeError: If something is missing, damaged or refused.
     """
     if not source.exists():
-        raise SegForgeError(f"{source} is missing.")
+        raise SegForgeError(f"{source} is missing, a model's folder, a zip file or a package.")
     if source.is_file() and is_package(source):
         yield from _of_package(source, staging, most_bytes)
         return

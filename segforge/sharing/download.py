@@ -13,6 +13,7 @@ from pathlib import Path
 
 from segforge.compute.files import append_chunks, file_hash
 from segforge.compute.progress import progress_bar
+from segforge.compute.wording import size
 from segforge.errors import SegForgeError
 
 log = logging.getLogger(__name__)
@@ -46,12 +47,14 @@ def download(url: str, folder: Path, *, most_bytes: int, sha256: str | None = No
         _fetch(url, path, most_bytes, sha256)
     except urllib.error.HTTPError as error:
         if error.code != _REST_IS_HERE or not path.is_file():
-            raise SegForgeError(f"{url} cannot be downloaded: {error.code} {error.reason}.") from error
+            raise SegForgeError(f"{url} cannot be downloaded: {error.code} {error.reason}. Check the address.") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ValueError) as error:
         raise _broken(url, error) from error
     if sha256 is not None and (found := file_hash(path)) != sha256.lower():
         path.unlink()
-        raise SegForgeError(f"{url} has the SHA-256 {found}, not {sha256.lower()}. Nothing was imported.")
+        raise SegForgeError(
+            f"{url} has the SHA-256 {found}, not {sha256.lower()}. Nothing was imported. Check the address and --sha256."
+        )
     return path
 
 
@@ -67,8 +70,10 @@ def _fetch(url: str, path: Path, most_bytes: int, sha256: str | None) -> None:
             begun = 0
         total = begun + int(response.headers.get("Content-Length") or 0)
         if total > most_bytes:
-            raise SegForgeError(f"{url} has {total / 1e9:.2f} GB, more than the {most_bytes / 1e9:.2f} allowed.")
-        log.info("%s %s, %.1f MB.", "Going on with" if begun else "Downloading", url, (total - begun) / 1e6)
+            raise SegForgeError(
+                f"{url} has {size(total)}, more than the {size(most_bytes)} allowed. Allow more with --max-size."
+            )
+        log.info("%s %s, %s.", "Going on with" if begun else "Downloading", url, size(total - begun))
         with progress_bar(total - begun, "download") as advance:
             append_chunks(path, _chunks(response, most_bytes - begun, url, advance))
     if total > begun and path.stat().st_size < total:
@@ -80,7 +85,7 @@ def _chunks(response: HTTPResponse, most_bytes: int, url: str, advance: Callable
     while chunk := _read(response, url):
         left -= len(chunk)
         if left < 0:
-            raise SegForgeError(f"{url} is larger than allowed.")
+            raise SegForgeError(f"{url} is larger than allowed. Allow more with --max-size.")
         advance(len(chunk))
         yield chunk
 

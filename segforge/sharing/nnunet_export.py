@@ -97,7 +97,10 @@ def _refuse_other_network(spec: ArchitectureSpec, planned: ArchitectureSpec, pat
     """What nnU-Net derives from the plans must be what was trained."""
     plain = with_norm(spec, "instance") if spec.network.startswith((PLAIN, RESIDUAL)) else spec
     if plain.model_copy(update={"deep_supervision": planned.deep_supervision}) != planned:
-        raise SegForgeError(f"{path} was trained with {spec.network}, which nnU-Net would not build from these plans.")
+        raise SegForgeError(
+            f"{path} was trained with {spec.network}, which nnU-Net would not build from these plans. Give it as a package "
+            "instead."
+        )
 
 
 def _number(fold: str) -> int | str:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
@@ -62,10 +62,10 @@ class NnunetPart(Document):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     @classmethod
-    def parse(cls, content: Any, source: str) -> Self:
-        """Check content that came from `source` (named in the error)."""
+    def parse(cls, content: Any, source: str, *, named: Callable[[str], str] = str) -> Self:
+        """As `Document.parse`, with what to do in the error."""
         try:
-            return super().parse(content, source)
+            return super().parse(content, source, named=named)
         except SegForgeError as error:
             raise SegForgeError(f"{error} {REMEDY}") from error
 

@@ -64,7 +64,8 @@ def nnunet_models(source: Path) -> list[Path]:
         if found:
             return found
     raise SegForgeError(
-        f"{source} holds no model of nnU-Net's: a folder with {PLANS}, {DESCRIPTION} and fold_0/{CHECKPOINTS['final']}."
+        f"{source} holds no model of nnU-Net's. Name a folder with {PLANS}, {DESCRIPTION} and "
+        f"fold_0/{CHECKPOINTS['final']}, or the one that such folders lie in."
     )
 
 
@@ -106,7 +107,8 @@ def import_nnunet_model(
         checkpoint = first if path == files[0] else read_nnunet_checkpoint(path)
         if checkpoint.configuration != first.configuration:
             raise SegForgeError(
-                f"{path} is of {checkpoint.configuration}, {files[0]} of {first.configuration}; a model has one."
+                f"{path} is of {checkpoint.configuration}, {files[0]} of {first.configuration}; a model has one. Take one of "
+                "the two out."
             )
         _write_checkpoint(model, path, checkpoint, chain[first.configuration].architecture)
     description.write(model.path / DESCRIPTION)
@@ -130,7 +132,9 @@ def _checkpoint_files(source: Path, wanted: Wanted) -> list[Path]:
         if (folder / kind).is_file()
     ]
     if not found:
-        raise SegForgeError(f"{source} has none of {', '.join(kinds)} in fold_0, fold_1 and so on.")
+        raise SegForgeError(
+            f"{source} has none of {', '.join(kinds)} in the folds that are asked for. Choose others with -f or -chk."
+        )
     return found
 
 
@@ -144,7 +148,8 @@ def _write_checkpoint(model: ModelFolder, path: Path, checkpoint: NnunetCheckpoi
     spec = with_norm(planned, "batch") if has_batch_norm(checkpoint.weights) else planned
     if any(axis >= spec.dimensions for axis in checkpoint.mirror_axes):
         raise SegForgeError(
-            f"{path}: inference_allowed_mirroring_axes {checkpoint.mirror_axes} are no axes of {model.path.name}."
+            f"{path}: inference_allowed_mirroring_axes {checkpoint.mirror_axes} are no axes of {model.path.name}. Get the "
+            "checkpoint again from where it came from."
         )
     fold = path.parent.name.removeprefix("fold_")
     facts = CheckpointFacts(

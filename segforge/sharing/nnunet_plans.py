@@ -256,7 +256,9 @@ def _read_resampling(content: NnunetConfiguration, where: str) -> dict[str, Any]
         field = f"resampling_fn_{kind}_kwargs"
         arguments = SplineArguments.parse(getattr(content, field), f"{where}.{field}")
         if arguments.is_seg != (kind == "seg"):
-            raise SegForgeError(f"{where}.{field}.is_seg is {str(arguments.is_seg).lower()}, it must be the opposite.")
+            raise SegForgeError(
+                f"{where}.{field}.is_seg is {str(arguments.is_seg).lower()}, it must be the opposite. Correct it."
+            )
         orders[order] = arguments.order
     return orders
 

@@ -93,7 +93,10 @@ def export_to_onnx(model: ModelFolder, folds: Sequence[str], checkpoint: str, fo
     plans, description = model.plans, model.description
     _, configuration = model.configuration(plans)
     if configuration.previous_stage is not None:
-        raise SegForgeError(f"{model.path.name} needs the prediction of {configuration.previous_stage}; ONNX holds one stage.")
+        raise SegForgeError(
+            f"{model.path.name} needs the prediction of {configuration.previous_stage}; ONNX holds one stage. Choose another "
+            "model with -c."
+        )
     facts = [_export_fold(model.fold(fold).path / checkpoint, configuration.patch_size, folder / _name(fold)) for fold in folds]
     weights = io.BytesIO()
     np.save(weights, gaussian_weights(configuration.patch_size))

@@ -49,7 +49,10 @@ def _of_archive(source: Path, place: Path, wanted: Wanted) -> Path:
         return arrivals[0].path.parent
     if len(models) > 1:
         names = ", ".join(model.path.name for model in models)
-        raise SegForgeError(f"{source} holds several models, {names}. Bring them in with segforge import, and choose one.")
+        raise SegForgeError(
+            f"{source} holds several models, {names}. Bring them in with segforge import {source}, and name one of their "
+            "folders."
+        )
     return models[0].path
 
 

@@ -35,7 +35,8 @@ def read_pth(path: Path, remedy: str) -> Mapping[str, Any]:
             needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
             content = {} if needed else torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
-        raise SegForgeError(f"{path} is damaged, or no checkpoint: {str(error).splitlines()[0]} {remedy}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise SegForgeError(f"{path} is damaged, or no checkpoint: {reason}. {remedy}") from error
     if needed:
         raise SegForgeError(
             f"{path} is refused: reading it would need {', '.join(sorted(needed))}, which may run code. Only numbers and "

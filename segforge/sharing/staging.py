@@ -16,7 +16,7 @@ def staging_folder(place: Path) -> Iterator[Path]:
         with temporary_folder(place) as folder:
             yield folder
     except OSError as error:
-        raise SegForgeError(f"{place} cannot be written to: {error.strerror or error}.") from error
+        raise SegForgeError(f"{place} cannot be written to: {error.strerror or error}. Check its permissions.") from error
     finally:
         for empty in made:
             with suppress(OSError):

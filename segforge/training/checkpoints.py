@@ -112,7 +112,9 @@ class Checkpoints:
             return
         group.wait()  # where one process ends, a launcher ends the others: not before the checkpoint is there
         if not self._job.keeps_checkpoints:
-            raise Interrupted(f"Stopped in epoch {progress.epoch}; with --no-checkpoints nothing is saved.")
+            raise Interrupted(
+                f"Stopped in epoch {progress.epoch}; with --no-checkpoints nothing is saved: the command begins anew."
+            )
         raise Interrupted(
             f"Stopped in epoch {progress.epoch} after {len(progress.losses)} steps; saved. Type the command again to go on."
         )

@@ -1,6 +1,6 @@
 """Dice plus cross-entropy, over classes or over regions, with the ignored voxels left out, at every resolution."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 import torch
@@ -92,7 +92,7 @@ class SegmentationLoss(nn.Module):
         if self.has_dice:
             probabilities = log_probabilities.exp()
             members = ((probabilities[:, k], target == k) for k in range(1, self.labels.classes))
-            loss = loss - self._mean_dice(members, annotated)
+            loss = loss - self.overlap(members, annotated)
         return loss
 
     def _over_regions(self, logits: Tensor, target: Tensor, annotated: Tensor | None) -> Tensor:
@@ -102,22 +102,34 @@ class SegmentationLoss(nn.Module):
             loss = self.region_entropy(logits, regions, annotated)
         if self.has_dice:
             members = zip(logits.sigmoid().unbind(1), regions.unbind(1), strict=True)
-            loss = loss - self._mean_dice(members, annotated)
+            loss = loss - self.overlap(members, annotated)
         return loss
 
-    def _mean_dice(self, members: Iterable[tuple[Tensor, Tensor]], annotated: Tensor | None) -> Tensor:
+    def overlap(self, members: Iterable[tuple[Tensor, Tensor]], annotated: Tensor | None) -> Tensor:
         """Mean soft Dice over (samples and) structures; each member is a probability and a truth `(B, ...)`."""
-        axes = None if self._batch_dice else 1
         sums = []
         for probability, truth in members:
             if annotated is not None:
                 probability, truth = probability * annotated, truth & annotated
-            total = _sum(probability, axes) + _sum(truth.float(), axes)
-            sums.append(torch.stack((_sum(probability * truth, axes), total)))
+            total = self.summed(probability) + self.summed(truth.float())
+            sums.append(torch.stack((self.summed(probability * truth), total)))
+        return self.mean_of(torch.stack(sums), self._dice)
+
+    def mean_of(self, sums: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
+        """Mean over (samples and) structures of a score of sums, over the batch of all processes or of each sample.
+
+        Args:
+            sums: `(structures, sums)`, or `(structures, sums, B)` if each sample counts by itself.
+            score: From sums to one number for each structure (and sample).
+        """
         if self._batch_dice:
-            return self._dice(group.summed(torch.stack(sums))).mean()
-        dice = self._dice(torch.stack(sums))
-        return group.weighted(dice.mean(), dice.shape[1])
+            return score(group.summed(sums)).mean()
+        scores = score(sums)
+        return group.weighted(scores.mean(), scores.shape[1])
+
+    def summed(self, values: Tensor) -> Tensor:
+        """Sum of `(B, ...)` over everything, or over each sample, as the Dice wants it."""
+        return values.sum() if self._batch_dice else values.flatten(1).sum(1)
 
     def _dice(self, sums: Tensor) -> Tensor:
         """Soft Dice from sums `(structures, 2, ...)` of the overlap, and of both."""
@@ -144,8 +156,3 @@ def region_maps(target: Tensor, labels: LabelScheme) -> Tensor:
             member = member | (target == other)
         maps.append(member)
     return torch.stack(maps, 1)
-
-
-def _sum(values: Tensor, axes: int | None) -> Tensor:
-    """Sum over everything, or over all axes but the first."""
-    return values.sum() if axes is None else values.flatten(1).sum(1)

@@ -25,6 +25,8 @@ LOSSES = {
     "topk": "segforge.training.losses:HardestVoxelsLoss",
     "dice_topk": "segforge.training.losses:DiceHardestVoxelsLoss",
     "dice_focal": "segforge.training.losses:DiceFocalLoss",
+    "dice_ce_cldice": "segforge.training.thin_structures:CentrelineDiceLoss",
+    "dice_ce_skeleton": "segforge.training.thin_structures:SkeletonRecallLoss",
 }
 
 _HARDEST_PERCENT = 10

@@ -219,7 +219,7 @@ def _trainer_class(name: str, ours: Mapping[str, str]) -> type[Trainer]:
     """The class of a trainer; one of one's own must be a subclass of the default."""
     kind: type[Trainer] = plugins.find("trainers", name, ours, allow_path=True)
     if not (isinstance(kind, type) and issubclass(kind, plugins.find("trainers", "default", ours))):
-        raise SegForgeError(f"{name} is no subclass of {ours['default'].replace(':', '.')}.")
+        raise SegForgeError(f"-tr {name} must be a subclass of {ours['default'].replace(':', '.')}.")
     return kind
 
 

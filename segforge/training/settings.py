@@ -8,6 +8,17 @@ from segforge.compute.documents import Document
 from segforge.training.choices import OPTIMIZERS
 
 _EPOCHS = 1000
+_OWN_OPTIONS = {"learning_rate": "--lr", "budget_seconds": "--budget", "trainer": "-tr"}
+WITHOUT_OPTION = ("momentum", "amsgrad", "weight_decay", "gradient_norm", "dice_smoothing", "foreground_drawn")
+"""Numbers of a training that no option of the command line chooses."""
+_UNTYPED = (*WITHOUT_OPTION, "version", "previous_model", "deep_supervision")  # the last is only turned off
+
+
+def option_of(setting: str) -> str:
+    """What a user types for a setting: `--lr` for `learning_rate`; its own name where there is no option."""
+    if setting in _UNTYPED:
+        return setting
+    return _OWN_OPTIONS.get(setting, f"--{setting.replace('_', '-')}")
 
 
 class TrainingSettings(Document):
@@ -101,22 +112,22 @@ class TrainingSettings(Document):
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
         if self.epochs is not None and self.warmup >= self.epochs:
-            raise ValueError(f"warmup is {self.warmup} epochs, the whole training {self.epochs}; give fewer, or more --epochs")
+            raise ValueError(f"--warmup {self.warmup} leaves nothing of the {self.epochs} epochs; give less, or more --epochs")
         return self
 
     @model_validator(mode="after")
     def _mirroring_is_augmentation(self) -> Self:
         if self.augmentation == "none" and self.mirror_axes:
-            raise ValueError("augmentation none mirrors nothing; leave --mirror-axes out, or take another --augmentation")
+            raise ValueError("--augmentation none mirrors nothing; leave --mirror-axes out, or take another --augmentation")
         return self
 
     @model_validator(mode="after")
     def _best_is_measured(self) -> Self:
         if self.best_by == "full-volume" and not self.validate_every:
-            raise ValueError("best_by full-volume needs whole cases; add --validate-every EPOCHS")
+            raise ValueError("--best-by full-volume needs whole cases; add --validate-every EPOCHS")
         return self
 
     def differences(self, other: "TrainingSettings") -> list[str]:
-        """In words, the fields in which two settings differ: `epochs 20, not 1000`."""
+        """In words, the fields in which two settings differ: `--epochs 20, not 1000`."""
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in type(self).model_fields)
-        return [f"{name} {mine}, not {theirs}" for name, mine, theirs in pairs if mine != theirs]
+        return [f"{option_of(name)} {mine}, not {theirs}" for name, mine, theirs in pairs if mine != theirs]

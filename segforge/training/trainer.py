@@ -94,7 +94,7 @@ class Trainer:
             return () if self.job.settings.augmentation == "none" else axes
         if beyond := [axis for axis in chosen if axis not in axes]:
             raise SegForgeError(
-                f"mirror_axes has {', '.join(map(str, beyond))}; {self.job.name} has the axes {', '.join(map(str, axes))}. "
+                f"--mirror-axes has {', '.join(map(str, beyond))}; {self.job.name} has the axes {', '.join(map(str, axes))}. "
                 "Name axes from these."
             )
         return tuple(sorted(set(chosen)))

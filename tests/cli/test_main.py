@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from segforge.cli.main import COMMANDS, main
+from segforge.errors import CasesFailed, SegForgeError
 
 HEAVY = (
     "torch",
@@ -64,6 +65,8 @@ def test_every_option_has_a_help_text_with_its_default(command: str, capsys: pyt
         (["train", "4", "2d", "0", "--ep", "3"], "unrecognized arguments: --ep"),
         (["find-bst", "-d", "4"], "Did you mean find-best?"),
         (["train", "4", "2d"], "FOLD"),
+        (["train", "4", "2d", "0", "--epochs", "1.5"], "argument --epochs: 1.5 is no whole number."),
+        (["train", "4", "2d", "0", "--lr", "low"], "argument --lr: low is no number."),
         ([], "COMMAND"),
     ],
 )
@@ -72,3 +75,48 @@ def test_a_wrong_word_is_answered_with_the_nearest_right_one(words: list[str], m
         main(words)
     assert exit_info.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (SegForgeError("4 is wrong. Give 5."), 2, "segforge: 4 is wrong. Give 5.\n"),
+        (CasesFailed("a failed"), 1, "segforge: a failed\n"),
+        (KeyboardInterrupt(), 130, "segforge: interrupted. Type the command again to go on.\n"),
+        (
+            PermissionError(13, "Permission denied", "raw/x"),
+            2,
+            "segforge: raw/x: Permission denied. Mend that and type the command again",
+        ),
+        (MemoryError("Unable to allocate 9 GiB"), 2, "segforge: Unable to allocate 9 GiB. Close other programs, or use fewer"),
+        (MemoryError(), 2, "segforge: out of memory. Close other programs, or use fewer workers (-np).\n"),
+        (BrokenPipeError(), 1, ""),
+    ],
+)
+def test_what_ends_a_command_is_one_line_with_what_to_do(
+    error: BaseException, status: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(options: object) -> int:
+        raise error
+
+    monkeypatch.setattr("segforge.cli.models.run", fails)
+    assert main(["models"]) == status
+    found = capsys.readouterr().err
+    assert found.startswith(said)
+    assert found.count("\n") == bool(said)
+
+
+@pytest.mark.parametrize("error", [SegForgeError("4 is wrong."), KeyboardInterrupt(), PermissionError(13, "no"), MemoryError()])
+def test_debug_shows_where_an_error_was_met(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(options: object) -> int:
+        raise error
+
+    monkeypatch.setattr("segforge.cli.models.run", fails)
+    with pytest.raises(type(error)):
+        main(["models", "--debug"])
+
+
+def test_the_description_of_a_command_keeps_names_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "Write a model for others: a package, or nnU-Net's folder." in capsys.readouterr().out

@@ -122,7 +122,7 @@ def test_a_case_that_fails_is_named_and_the_others_are_drawn(workspace: Path, ca
         ("--what predictions", "has no trained model"),
         ("--predictions nowhere", "nowhere is missing"),
         ("--what predictions -i nowhere", "--predictions DIR"),
-        ("--window 2 1", "A window goes from a lower to a higher value"),
+        ("--window 2 1", "--window goes from a lower to a higher value"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(

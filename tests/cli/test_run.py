@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from segforge.api.command_words import training_words
+from segforge.api.planning import Work
 from segforge.api.run import PieceReport, RunReport
 from segforge.api.training import TrainingOptions
 from segforge.api.workers import Workers
@@ -16,6 +17,7 @@ from segforge.cli.training_options import training_options
 from segforge.compute.executor_choice import ExecutorChoice
 from segforge.compute.executors import Resources, processes
 from segforge.errors import SegForgeError
+from segforge.experiment.commands import Place
 from segforge.experiment.status import DataStatus, FoldStatus, Status
 
 
@@ -65,7 +67,7 @@ def test_fewer_than_one_worker_is_refused(option: str, capsys) -> None:
 
 def test_places_are_gpus_one_each_and_cores_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     def places(**asked) -> list[str]:
-        return Workers(**asked).opened().places
+        return [place.device for place in Workers(**asked).opened().places]
 
     monkeypatch.setattr("segforge.api.workers.available_devices", lambda: ["cuda:0", "cuda:1", "cpu"])
     monkeypatch.setattr("segforge.api.workers.available_cores", lambda: 8)
@@ -77,11 +79,26 @@ def test_places_are_gpus_one_each_and_cores_are_shared(monkeypatch: pytest.Monke
     assert places() == ["auto"] and Workers().opened().threads == 8
 
 
+def test_trainings_that_share_gpus_see_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("segforge.api.workers.available_devices", lambda: ["cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4"])
+    two = Workers(gpus=2)
+    assert two.opened().places == [Place("cuda", "0,1"), Place("cuda", "2,3")] and two.words == ["--gpus", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7, 3,GPU-a,GPU-b,1")
+    assert [place.gpus for place in two.opened().places] == ["7,3", "GPU-a,GPU-b"]
+    with pytest.raises(SegForgeError, match="--gpus 6 is more than the 5 that are here"):
+        Workers(gpus=6).opened()
+    assert Workers(gpus=2, device="cpu").opened().places == [Place("cpu")] and Workers().words == []
+    assert Workers(gpus=2, where=ExecutorChoice("segforge.compute.executors:processes")).opened().resources.gpus == 2
+
+
 def test_an_executor_of_ones_own_is_asked_for_what_it_takes() -> None:
     where = ExecutorChoice("segforge.compute.executors:processes")
     opened = Workers(at_once=3, device="cuda", where=where).opened()
-    assert (opened.factory, opened.resources, opened.places) == (processes, Resources(3, gpus=1), ["cuda"] * 3)
-    assert Workers(device="cpu", where=where).opened().resources == Resources(1)
+    assert (opened.factory, opened.places) == (processes, [Place("cuda")] * 3)
+    assert opened.resources == Resources(3, gpus=1, cores=opened.threads, is_elsewhere=True)
+    alone = Workers(device="cpu", threads=4, where=where).opened().resources
+    assert alone == Resources(1, cores=4, is_elsewhere=True)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +107,7 @@ def test_an_executor_of_ones_own_is_asked_for_what_it_takes() -> None:
         ("--executor dask", "--executor dask and --scheduler ADDRESS go together"),
         ("--scheduler tcp://x:1", "--executor dask and --scheduler ADDRESS go together"),
         ("--executor parsl", "parsl is not among the executors here"),
-        ("--executor nowhere:factory", "nowhere:factory cannot be loaded from the executors"),
+        ("--executor nowhere:factory", "nowhere:factory, one of the executors, cannot be loaded"),
         ("--json", "--json goes with --pilot"),
     ],
 )
@@ -98,6 +115,38 @@ def test_executors_that_are_not_there_are_refused(words: str, message: str, caps
     (tmp_path / "raw").mkdir()
     assert main(["run", "-d", "4", "--workspace", str(tmp_path), *words.split()]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--pilot", "--emit takes no --pilot"),
+        ("--executor dask --scheduler tcp://x:1", "--emit takes no --executor. One of the scripts, cluster.sh"),
+        ("--at-once 2", "--emit takes no --at-once. Say workers under [cluster]"),
+        ("--threads 2", "--emit takes no --threads. Say cores under [train]"),
+        ("--gpus 2", "--emit takes no --gpus. Say gpus under [train]"),
+        ("--features 8", "Make the plans first: segforge plan --no-preprocess"),
+        ("--json", "--json goes with --pilot"),
+    ],
+)
+def test_what_job_scripts_cannot_pass_on_is_refused(words: str, message: str, capsys, tmp_path: Path) -> None:
+    assert main(["run", "-d", "4", "--emit", "slurm", str(tmp_path / "jobs"), *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_what_job_scripts_pass_on_reaches_them(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    asked = {}
+    scripts = [Path("jobs", f"{name}.sh") for name in ("prepare", "find-best", "submit", "workers", "cluster")]
+    monkeypatch.setattr("segforge.api.emission.emit", lambda *words, **more: asked.update(more, words=words) or scripts)
+    words = "run -d 4 -c 2d -f 1 -p small --name b --epochs 3 -np 2 --max-memory 8 --verify --device cpu --resources r.toml"
+    assert main([*words.split(), "--emit", "pbs", "jobs"]) == 0
+    assert (asked["words"], asked["resources"], asked["device"]) == (("4", "pbs", Path("jobs")), Path("r.toml"), "cpu")
+    assert (asked["configurations"], asked["folds"], asked["plans"], asked["name"]) == (["2d"], ["1"], "small", "b")
+    assert (asked["work"], asked["options"].epochs) == (Work(workers=2, max_memory=8, verify=True), 3)
+    shown = capsys.readouterr().out
+    assert "Wrote prepare.sh, find-best.sh, workers.sh" in shown
+    assert "bash jobs/submit.sh" in shown and "bash jobs/cluster.sh" in shown
 
 
 def test_the_table_names_what_failed_with_the_reason_and_the_file() -> None:
@@ -115,6 +164,7 @@ def test_the_table_names_what_failed_with_the_reason_and_the_file() -> None:
         "find-best  left out  -       -",
         "2d fold 1: the GPU is full. See logs/1.log",
         "2d fold 2: its worker failed. See logs/2.log",
+        "find-best: needs 2d fold 1",
         "What is done is kept: type the command again for the rest.",
     ]
 

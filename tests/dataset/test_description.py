@@ -102,7 +102,7 @@ def test_a_wrong_order_of_regions_shows_what_each_label_would_become(tmp_path: P
         ["2", "whole,", "core", "2"],
         ["3", "whole,", "core,", "enhancing", "?"],
     ]
-    with pytest.raises(SegForgeError, match=r"holds \[7\], which no region contains"):
+    with pytest.raises(SegForgeError, match=r"holds 7, which no region contains"):
         described(tmp_path, labels=labels, regions_class_order=[1, 2, 7])
 
 
@@ -113,3 +113,11 @@ def test_an_order_that_turns_labels_into_others_is_shown(tmp_path: Path, caplog:
     with caplog.at_level(logging.WARNING):
         described(tmp_path, labels=labels, regions_class_order=[3, 2, 1])
     assert ["1", "whole", "3"] in [line.split() for line in caplog.text.splitlines()]
+
+
+def test_where_images_lie_without_a_description_the_command_that_writes_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SegForgeError, match=r"dataset\.json is missing\.$"):
+        read_description(tmp_path / "dataset.json")
+    (tmp_path / "imagesTr").mkdir()
+    with pytest.raises(SegForgeError, match=rf"is missing\. Have it written with: segforge describe {tmp_path}$"):
+        read_description(tmp_path / "dataset.json")

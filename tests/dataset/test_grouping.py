@@ -85,6 +85,17 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         read_groups(str(tmp_path / "nowhere.csv"), ["a"])
 
 
+def test_a_table_in_another_encoding_is_refused_with_the_one_to_save_it_in(tmp_path: Path) -> None:
+    (tmp_path / "latin.csv").write_bytes("case,group\na,Köln\n".encode("latin-1"))
+    with pytest.raises(SegForgeError, match=r"latin\.csv is no text in UTF-8\. Save it as CSV in UTF-8\."):
+        read_groups(str(tmp_path / "latin.csv"), ["a"])
+
+
+def test_rows_that_a_spreadsheet_left_empty_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("Case,Group,\na,1,\n,,\nb,2,\n")
+    assert read_groups(str(tmp_path / "g.csv"), ["a", "b"]) == {"a": "1", "b": "2"}
+
+
 def test_grouped_folds_are_those_of_scikit_learn_and_do_not_leak() -> None:
     splits = make_grouped_splits(CASES[::-1], 5, groups=by_patient())
     expected = GroupKFold(5, shuffle=True, random_state=12345).split(CASES, groups=[patient_of(case) for case in CASES])

@@ -157,7 +157,7 @@ BROKEN: dict[str, tuple[Break, str, str, str]] = {
         lambda f: [rename("a", "é")(f), rename("b", unicodedata.normalize("NFD", "é"))(f)],
         "names alike", "imagesTr/é_0000.nii.gz", "Unicode",
     ),
-    "a name is that of a part": (rename("b", "a_seg"), "refused", "imagesTr", "a_seg is named like a part"),
+    "a name is that of a part": (rename("b", "a_seg"), "refused", "imagesTr", "a_seg has the name of a file"),
     "an image is truncated": (truncate(IMAGE), "unreadable file", IMAGE, "is truncated or damaged"),
     "a label map is truncated": (truncate(LABEL), "unreadable file", LABEL, "Copy or export"),
     "an image is no image": (lambda f: (f / IMAGE).write_bytes(b"hello"), "unreadable file", IMAGE, "Copy or export"),

@@ -1,46 +1,31 @@
 """No page speaks of a command, an option, a file or a name that does not exist."""
 
-import argparse
 import contextlib
 import importlib
 import io
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 from documentation import PAGES, PROJECT, code_blocks, spans, table_rows, typed_lines, words_of
+from typed_commands import options_in, options_of, own_options, wrong
 
 from segforge.cli.main import COMMANDS, _parser
 from segforge.cli.nnunet_words import OPTIONS, in_our_words
 
-OF_OTHER_PROGRAMS = {"-c", "-e", "--logdir", "-n", "-m"}
-"""Options of pip, tensorboard and pytest that pages mention."""
+OF_OTHER_PROGRAMS = {"-c", "-e", "--logdir", "-n", "-m", "--nthreads"}
+"""Options of pip, tensorboard, pytest and dask that pages mention."""
 ENTRY_POINTS = {"augmentations", "formats", "loggers", "losses", "metrics", "networks", "normalizations", "planners"}
 ENTRY_POINTS |= {"resamplings", "trainers", "zip"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 
 
-def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    yield parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for verb in action.choices.values():
-                yield from parsers(verb)
-
-
-@cache
-def options_of(command: str) -> frozenset[str]:
-    (verbs,) = [action for action in _parser([command])._actions if isinstance(action, argparse._SubParsersAction)]
-    return frozenset(option for parser in parsers(verbs.choices[command]) for option in parser._option_string_actions)
-
-
 @cache
 def all_options() -> frozenset[str]:
     theirs = {option for known in OPTIONS.values() for option in known}
-    return frozenset().union(*map(options_of, COMMANDS)) | theirs | OF_OTHER_PROGRAMS | {"--version"}
+    return own_options() | theirs | OF_OTHER_PROGRAMS
 
 
 def is_pattern(command: str) -> bool:
@@ -58,15 +43,6 @@ def refusal(words: list[str]) -> str:
     return ""
 
 
-def wrong(command: str) -> str:
-    """What is wrong with a command that is spoken of: it may be incomplete, but each of its words exists."""
-    words = in_our_words(words_of(command))
-    if words[0] not in COMMANDS:
-        return "" if words[0] in ("COMMAND", "--help", "--version") else f"{words[0]} is no command"
-    unknown = {word for word in words if re.match(r"--?[A-Za-z]", word)} - options_of(words[0]) - {"--help"}
-    return f"{command}: {', '.join(sorted(unknown))}" if unknown else ""
-
-
 @every_page
 def test_every_command_line_of_a_block_can_be_typed(page: Path) -> None:
     for block in code_blocks(page.read_text()):
@@ -80,10 +56,10 @@ def test_every_command_and_option_that_is_spoken_of_exists(page: Path) -> None:
     text = page.read_text()
     for code in [*code_blocks(text), *spans(text)]:
         for command in typed_lines(code):
-            assert not wrong(command.replace("[", "").replace("]", "").replace("|", " ")), command
+            assert not wrong(words_of(re.sub(r"[\[\]]", "", command).replace("|", " "))), command
     for code in spans(text):
         if not re.match(r"make |git |python |\.venv", code):
-            unknown = set(re.findall(r"(?<![\w./=\]-])--?[A-Za-z][\w-]*", code)) - all_options()
+            unknown = options_in(code) - all_options()
             assert not unknown, code
 
 
@@ -157,7 +133,7 @@ def test_what_is_invented_is_found() -> None:
     assert "Did you mean train?" in refusal(["trian", "4"])
     assert "FOLD" in refusal(["train", "4", "2d"])
     assert list(spans(text)) == ["segforge train 4 --epoch 5"]
-    assert wrong("segforge train 4 --epoch 5") == "segforge train 4 --epoch 5: --epoch"
+    assert wrong(["train", "4", "--epoch", "5"]) == "train 4 --epoch 5: --epoch"
     assert exists("segforge.training.trainer.Trainer")
     assert not exists("segforge.training.trainer.Nothing")
 

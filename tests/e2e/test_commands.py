@@ -105,7 +105,7 @@ def test_a_model_folder_predicts_anywhere_and_from_python_alike(trained: Path, s
         ("train 900 3d_fullres 0 --name ../x", "cannot be part of a folder name"),
         ("plan -d 900 -np -1", "is no number of workers"),
         ("plan -d 900 --planner resenc-s", "Did you mean resenc-m?"),
-        ("plan -d 900 --planner nowhere:Planner", "nowhere:Planner cannot be loaded"),
+        ("plan -d 900 --planner nowhere:Planner", "nowhere:Planner, one of the planners, cannot be loaded"),
         ("plan", "Give data sets with -d"),
         ("plan --fingerprint nowhere.json", "--fingerprint and --description go together"),
         ("plan -d 900 --patch-size 7 7 7 7", "z y x"),
@@ -119,7 +119,7 @@ def test_a_model_folder_predicts_anywhere_and_from_python_alike(trained: Path, s
         ("predict -i raw -o out -d 900 -c 2d", "no image named like CASE_0000.nii.gz"),
         ("predict -i raw -o out -d 900 -c 2d -chk newest", "newest is no checkpoint; there are final, best, latest"),
         ("predict -i raw -o out -d 900 -c 2d --part 4/4", "4/4 is no part"),
-        ("predict -i raw -o out -d 900 -c 2d --tile-step 0", "The tile step must be above 0"),
+        ("predict -i raw -o out -d 900 -c 2d --tile-step 0", "--tile-step must be above 0"),
         ("evaluate -r raw -p out", "dataset.json is missing"),
     ],
 )

@@ -51,7 +51,7 @@ def test_verify_names_all_problems_and_exits_with_1(workspace: Path, segforge) -
         (workspace / RAW / "dataset.json").read_text().replace('"labels"', '"lables"')
     )
     done = segforge("verify -d 900", workspace, status=2)
-    assert "dataset.json is not valid. labels: Field required" in done.stderr
+    assert "dataset.json is not valid. labels is missing" in done.stderr
     (workspace / RAW / "dataset.json").write_text(
         (workspace / RAW / "dataset.json").read_text().replace('"lables"', '"labels"')
     )

@@ -110,7 +110,7 @@ def test_a_training_begins_with_the_weights_of_a_bundle(workspace: Path, tmp_pat
 
 def test_wrong_words_about_networks(workspace: Path, tmp_path: Path, capsys) -> None:
     for words, message in (
-        (["--network-arguments", "init_filters=8"], "Arguments of a network go with --network monai:NAME."),
+        (["--network-arguments", "init_filters=8"], "Name it with --network monai:NAME"),
         (["--network", "nowhere.safetensors"], "nowhere.safetensors is missing."),
         (["--network", "monai:SegResNet", "--network-arguments", "norm=os"], "Unsupported option 'OS'"),
     ):
@@ -118,7 +118,7 @@ def test_wrong_words_about_networks(workspace: Path, tmp_path: Path, capsys) -> 
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["plan", "-d", "4", "--network-arguments", "init_filters"])
-    assert "init_filters is not of the form NAME=VALUE" in capsys.readouterr().err
+    assert "init_filters is no NAME=VALUE" in capsys.readouterr().err
     assert main(["import", "monai-bundle", str(tmp_path)]) == 2
     assert "is no bundle with a network" in capsys.readouterr().err
 

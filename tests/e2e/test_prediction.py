@@ -81,7 +81,7 @@ def test_an_interrupted_prediction_goes_on(workplace: Path) -> None:
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.decode().strip() == "segforge: interrupted."
+    assert errors.decode().strip() == "segforge: interrupted. Type the command again to go on."
 
 
 def run_example(name: str, *arguments: Path) -> str:

@@ -38,7 +38,7 @@ def test_what_clean_removes_preprocess_makes_again(workspace: Path, segforge) ->
 def test_nothing_is_removed_that_could_not_be_made_again(workspace: Path, segforge) -> None:
     (workspace / "raw/Dataset900_Phantom").rename(workspace / "elsewhere")
     done = segforge("clean -d 900 --remove", workspace, status=2)
-    assert "raw data set Dataset900_Phantom is in none of" in done.stderr
+    assert "raw data of Dataset900_Phantom are in none of" in done.stderr
     assert files(workspace)
 
 

@@ -1,6 +1,7 @@
 """The whole experiment in one command, killed in its middle and typed again, beside the same typed piece by piece."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import batch_queue
 import pytest
 import torch
 from e2e_environment import environment
@@ -19,9 +21,8 @@ from segforge.dataset.phantom import write_phantom
 NAME, MODEL = "Dataset900_Phantom", "default__default__2d"
 CASES = [f"phantom_{number:03d}" for number in range(4)]
 LENGTH = {"epochs": 6, "iterations": 2, "validation_iterations": 1, "batch_size": 2}
-COMMAND = (
-    "run -d 900 -c 2d --features 2 --epochs 6 --iterations 2 --validation-iterations 1 --batch-size 2 --threads 1 --device cpu"
-)
+OPTIONS = "run -d 900 -c 2d --epochs 6 --iterations 2 --validation-iterations 1 --batch-size 2 --device cpu"
+COMMAND = f"{OPTIONS} --features 2 --threads 1"
 
 
 @pytest.fixture(scope="module")
@@ -91,5 +92,29 @@ def test_killed_and_typed_again_it_comes_to_the_same(raw: Path, by_hand: Path, s
     for fold in folds:
         epochs = [json.loads(line)["epoch"] for line in (fold / "history.jsonl").read_text().splitlines()]
         assert epochs == list(range(6))
-    with pytest.raises(SegForgeError, match="was begun with other settings: epochs 7, not 6"):
+    with pytest.raises(SegForgeError, match="was begun with other settings: --epochs 7, not 6"):
         run(900, configurations=["2d"], options=TrainingOptions(**LENGTH | {"epochs": 7}), workspace=workspace)
+
+
+def submitted(script: str, workspace: Path, queue: Path) -> dict[str, str]:
+    """How the jobs of a script stand at their end."""
+    path = {"PATH": f"{batch_queue.install(queue)}:{os.environ['PATH']}"}
+    subprocess.run(["bash", f"jobs/{script}"], cwd=workspace, env=environment() | path, check=True)
+    return batch_queue.states(queue)
+
+
+def test_jobs_of_a_batch_system_come_to_the_same(raw: Path, by_hand: Path, segforge, tmp_path: Path) -> None:
+    workspace = workspace_of(raw, tmp_path / "w")
+    asked = "".join(f"[{kind}]\ncores = 1\ngpus = 0\n" for kind in ("prepare", "train", "select", "cluster"))
+    (workspace / "resources.toml").write_text(f"{asked}workers = 1\n")
+    segforge("plan -d 900 -c 2d --features 2 --no-preprocess", workspace)
+    segforge(f"{OPTIONS} --emit slurm jobs --resources resources.toml", workspace)
+
+    stages = ("prepare", "train_2d", "find-best")
+    assert submitted("submit.sh", workspace, tmp_path / "queue") == dict.fromkeys(stages, "COMPLETED")
+    assert results(workspace) == results(by_hand)
+
+    shutil.rmtree(workspace / "results" / NAME / MODEL / "fold_1")
+    (workspace / "preprocessed" / NAME / "default_2d" / f"{CASES[0]}.json").unlink()
+    assert submitted("cluster.sh", workspace, tmp_path / "another queue") == {"workers": "CANCELLED"}
+    assert results(workspace) == results(by_hand)

@@ -126,7 +126,7 @@ def test_the_window_of_a_ct_is_that_of_its_structures() -> None:
     for none_or_all in (organ & False, values[0] > -999, None):
         assert scene_of(values, GRID, Look(), foreground=none_or_all, names=("ct",)).window == (-160, 240)
     assert scene_of(values, GRID, Look(window=(0, 1)), foreground=organ, names=("CT",)).window == (0, 1)
-    with pytest.raises(SegForgeError, match="A window goes from a lower to a higher value"):
+    with pytest.raises(SegForgeError, match="--window goes from a lower to a higher value"):
         Look(window=(3, 3))
 
 

@@ -171,7 +171,7 @@ def test_the_labels_come_from_where_they_are_named_or_from_the_model(folders: li
         (["A", "B", "A"], "out", "named twice"),
         (["A", "B"], "B", "Choose another folder"),
         (["A", "missing"], "out", "missing is missing"),
-        (["A", "empty"], "out", r"no probabilities \(CASE.npz\)\. Predict with --save-probabilities"),
+        (["A", "empty"], "out", r"no probabilities \(CASE.npz\)\. Predict again with --save-probabilities"),
     ],
 )
 def test_folders_that_make_no_ensemble_are_refused(folders, tmp_path: Path, given, output: str, reason: str) -> None:

@@ -9,16 +9,16 @@ import pytest
 
 from segforge.compute.executors import InlineExecutor, Resources, threads
 from segforge.experiment.chain import Chain, Course, Piece
-from segforge.experiment.commands import Command, Ending
+from segforge.experiment.commands import Command, Ending, Place
 
-DONE = Ending(None, 1.0)
+DONE, HERE = Ending(None, 1.0), Place()
 
 
 def piece(name: str, *needs: str, **more) -> Piece:
     return Piece(name, Command((name,), Path("log"), 1), needs, **more)
 
 
-def carried_out(pieces: list[Piece], work: Callable[[Command], Ending], places=("",)) -> tuple[Course, list[str]]:
+def carried_out(pieces: list[Piece], work: Callable[[Command], Ending], places=(HERE,)) -> tuple[Course, list[str]]:
     told: list[str] = []
     with threads(Resources(len(places))) as executor:
         course = Chain(pieces, places, lambda piece, course: told.append(f"{piece.name} {len(course)}")).carry_out(
@@ -57,7 +57,7 @@ def test_an_executor_that_broke_ends_the_course_with_the_reason() -> None:
             raise BrokenExecutor("the scheduler is gone")
 
     pieces = [piece("a"), piece("b"), piece("c"), piece("d", "b")]
-    course = Chain(pieces, ["", ""], lambda piece, course: None).carry_out(Broken(), lambda command: DONE)
+    course = Chain(pieces, [Place(), Place()], lambda piece, course: None).carry_out(Broken(), lambda command: DONE)
     reason = "its executor failed: the scheduler is gone"
     assert course.done == ["a"] and course.failures == {"b": reason, "c": reason, "d": "needs b"}
 
@@ -70,6 +70,14 @@ def test_a_failure_takes_with_it_only_what_needs_it() -> None:
     assert course.done == ["b"]
     assert course.failures == {"a": "no room on the disk", "after a": "needs a", "last": "needs after a"}
     assert sorted(line.split()[-1] for line in told) == ["1", "2", "3", "4"]
+
+
+def test_what_is_impossible_is_left_out_with_what_needs_it_unless_it_is_done() -> None:
+    pieces = [piece("a"), piece("b"), piece("after a", "a"), piece("c", is_done=lambda: True)]
+    reason = "2 cases could not be preprocessed"
+    chain = Chain(pieces, [Place()], lambda piece, course: None, {"a": reason, "c": reason})
+    course = chain.carry_out(InlineExecutor(), lambda command: DONE)
+    assert sorted(course.done) == ["b", "c"] and course.failures == {"a": reason, "after a": "needs a"}
 
 
 def test_a_worker_that_dies_is_a_failure_of_its_piece() -> None:
@@ -87,11 +95,11 @@ def test_as_many_are_under_way_as_there_are_places_each_at_its_own() -> None:
 
     def work(command: Command) -> Ending:
         meeting.wait()
-        devices.append(command.device)
+        devices.append(command.place.device)
         meeting.wait()
         return DONE
 
-    carried_out([piece(name) for name in "abcd"], work, places=("cuda:0", "cuda:1"))
+    carried_out([piece(name) for name in "abcd"], work, places=(Place("cuda:0"), Place("cuda:1")))
     assert sorted(devices[:2]) == sorted(devices[2:]) == ["cuda:0", "cuda:1"]
 
 

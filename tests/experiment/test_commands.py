@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from e2e_environment import environment
 
-from segforge.experiment.commands import Children, Command, run_command
+from segforge.experiment.commands import Children, Command, Place, run_command
 
 
 def command(folder: Path, script: str, **more) -> Command:
@@ -25,13 +25,14 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_messages_are_added_to_the_file_below_what_was_typed(tmp_path: Path) -> None:
-    script = "import os, sys\nprint(sys.argv[1:], os.environ['OMP_NUM_THREADS'])\nprint('aside', file=sys.stderr)"
+    shown = "*(os.environ[name] for name in ('OMP_NUM_THREADS', 'CUDA_VISIBLE_DEVICES'))"
+    script = f"import os, sys\nprint(sys.argv[1:], {shown})\nprint('aside', file=sys.stderr)"
     for _ in range(2):
-        assert run_command(command(tmp_path, script, device="cuda:1")).reason is None
+        assert run_command(command(tmp_path, script, place=Place("cuda", "2,3"))).reason is None
     lines = (tmp_path / "logs" / "x.log").read_text().splitlines()
     assert len(lines) == 6
-    assert lines[0].endswith("$ segforge train 4 2d 'a fold' --device cuda:1")
-    assert lines[1] == "['train', '4', '2d', 'a fold', '--device', 'cuda:1'] 3" and lines[2] == "aside"
+    assert lines[0].endswith("$ segforge train 4 2d 'a fold' --device cuda")
+    assert lines[1] == "['train', '4', '2d', 'a fold', '--device', 'cuda'] 3 2,3" and lines[2] == "aside"
 
 
 @pytest.mark.parametrize(

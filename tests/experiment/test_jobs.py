@@ -1,48 +1,47 @@
-"""Job scripts: what they ask for, what they run, and in which order."""
+"""Job scripts: what they ask for, what they run, in which order, and how they end."""
 
 import json
 import os
-import stat
+import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import batch_queue
 import pytest
 
-from segforge import PlannerSettings, plan
+from segforge import PlannerSettings, Work, plan
 from segforge.api.emission import emit
 from segforge.api.training import TrainingOptions
+from segforge.compute.executor_choice import ExecutorChoice
 from segforge.dataset.phantom import write_phantom
 from segforge.errors import SegForgeError
-from segforge.experiment.jobs import SYSTEMS, JobResources
+from segforge.experiment.batch_systems import SYSTEMS
+from segforge.experiment.job_resources import JobResources
 
 NAME = "Dataset900_Phantom"
 
-QUEUE = '''#!{python}
-"""Runs a job script at once, each number of its array; refuses one whose needs are not done."""
-import os, re, subprocess, sys
-from pathlib import Path
-words = " ".join(sys.argv[1:])
-script = sys.argv[-1] if sys.argv[0].endswith(("sbatch", "qsub")) else None
-text = Path(script).read_text() if script else sys.stdin.read()
-done = Path({folder!r}, "done")
-before = done.read_text().split() if done.exists() else []
-wanted = re.findall(r"(?:afterok:|done\\()([0-9:]+)", words)
-for job in ":".join(wanted).split(":"):
-    assert not job or job in before, (job, before)
-array = re.search(r"(?:--array=|-J )0-([0-9]+)|\\[1-([0-9]+)\\]", text)
-count = int(array[1]) + 1 if array and array[1] else int(array[2]) if array else 1
-for number in range(count):
-    indices = {{"SLURM_ARRAY_TASK_ID": str(number), "PBS_ARRAY_INDEX": str(number), "LSB_JOBINDEX": str(number + 1)}}
-    subprocess.run(["bash"], input=text, text=True, env=os.environ | indices, check=True)
-job = str(len(before) + 41)
-with done.open("a") as file:
-    file.write(job + " ")
-print(f"Job <{{job}}> is submitted." if sys.argv[0].endswith("bsub") else job)
-'''
-
-SEGFORGE = """#!/bin/bash
-echo "$OMP_NUM_THREADS ${{@:3}}" >> {folder}/commands
+PYTHON = """#!/bin/bash
+cd '{folder}'
+case "$2 $3" in
+"segforge "*)
+    case "$3 $5" in preprocess*) sleep 0.6 ;; *3d_lowres) sleep 0.3 ;; esac
+    echo "$OMP_NUM_THREADS ${{@:3}}" >> commands
+    [ "$3" != run ] || for _ in {{1..500}}; do [ -e endless ] || [ $(wc -l < workers) != 4 ] || break; sleep 0.02; done
+    ! grep -qx "$3" failing ;;
+"dask scheduler")
+    echo $$ > scheduler
+    [ ! -e failing_scheduler ] || exit 1
+    echo '{{"address": "tcp://here:7"}}' > "$5"
+    exec sleep 60 ;;
+"dask worker")
+    echo "$OMP_NUM_THREADS ${{@:4}}" >> workers
+    exec sleep 60 ;;
+*)
+    exec '{python}' "$@" ;;
+esac
 """
 
 
@@ -57,37 +56,125 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Commands of batch systems that run jobs at once, and a SegForge that only notes what it is asked for."""
-    folder = tmp_path / "a folder"
-    folder.mkdir()
-    for name, text in [*((name, QUEUE) for name in ("sbatch", "qsub", "bsub")), ("python", SEGFORGE)]:
-        path = folder / name
-        path.write_text(text.format(python=sys.executable, folder=str(folder) if text is QUEUE else f"'{folder}'"))
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Commands of batch systems that run jobs, with a SegForge and a dask that only note what they are asked for."""
+    folder = batch_queue.install(tmp_path / "a folder")
+    python = folder / "python"
+    python.write_text(PYTHON.format(folder=folder, python=sys.executable))
+    python.chmod(0o755)
+    for name in ("failing", "workers"):
+        (folder / name).touch()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr("segforge.experiment.jobs.sys.executable", str(folder / "python"))
+    monkeypatch.setattr("segforge.experiment.jobs.sys.executable", str(python))
     return folder
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_submitted_they_run_everything_once_in_order(system: str, planned: Path, stand_ins: Path, tmp_path: Path) -> None:
-    options = TrainingOptions(epochs=3, mirror_axes=(0, 1))
-    scripts = emit(
-        900, system, tmp_path / "my jobs", configurations=["2d", "3d_cascade_fullres"], options=options, workspace=planned
-    )
+def emitted(system: str, planned: Path, folder: Path, **more) -> Path:
+    """A folder of scripts of two configurations, one of them a cascade."""
+    scripts = emit(900, system, folder, configurations=["2d", "3d_cascade_fullres"], workspace=planned, **more)
     for script in scripts:
         subprocess.run(["bash", "-n", script], check=True)
-    subprocess.run(["bash", scripts[-1]], check=True, env=os.environ | {"PATH": f"{stand_ins}:{os.environ['PATH']}"})
+    return folder
 
+
+def has_ended(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_submitted_they_run_everything_once_in_order(system: str, planned: Path, queue: Path, tmp_path: Path) -> None:
+    options = TrainingOptions(epochs=3, mirror_axes=(0, 1))
+    work = Work(workers=2, max_memory=16, verify=True)
+    jobs = emitted(system, planned, tmp_path / "my jobs", options=options, work=work, device="cpu")
+    subprocess.run(["bash", jobs / "submit.sh"], check=True)
+
+    stages = ("prepare", "train_2d", "train_3d_lowres", "train_3d_cascade_fullres", "find-best")
+    assert batch_queue.states(queue) == dict.fromkeys(stages, "COMPLETED")
+    first, *trainings, last = (queue / "commands").read_text().splitlines()
     place = f"--workspace {planned.resolve()}"
-    rest = f"-p default -tr default --epochs 3 --mirror-axes 0 1 {place}"
-    trained = [f"8 train {NAME} {name} {fold} {rest}" for name in ("2d", "3d_lowres", "3d_cascade_fullres") for fold in (0, 1)]
-    assert (stand_ins / "commands").read_text().splitlines() == [
-        f"8 preprocess -d {NAME} -p default -c 2d 3d_lowres 3d_cascade_fullres {place}",
-        *trained,
-        f"8 find-best -d {NAME} -c 2d 3d_cascade_fullres -p default --names default -f 0 1 {place}",
-    ]
+    assert (
+        first == f"8 preprocess -d {NAME} -p default -c 2d 3d_lowres 3d_cascade_fullres -np 2 --max-memory 16 --verify {place}"
+    )
+    assert last == (
+        f"8 find-best -d {NAME} -c 2d 3d_cascade_fullres -p default --names default -f 0 1 -np 2 {place} --device cpu"
+    )
+    rest = f"-p default -tr default --epochs 3 --mirror-axes 0 1 --device cpu {place}"
+    of = {
+        name: {f"8 train {NAME} {name} {fold} {rest}" for fold in (0, 1)} for name in ("2d", "3d_lowres", "3d_cascade_fullres")
+    }
+    assert len(trainings) == 6 and set(trainings) == set().union(*of.values())
+    for low in of["3d_lowres"]:
+        for full in of["3d_cascade_fullres"]:
+            assert trainings.index(low) < trainings.index(full)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_needs_a_job_that_failed_is_taken_out(system: str, planned: Path, queue: Path, tmp_path: Path) -> None:
+    (queue / "failing").write_text("preprocess\n")
+    subprocess.run(["bash", emitted(system, planned, tmp_path / "jobs") / "submit.sh"], check=True)
+    assert batch_queue.states(queue) == {
+        "prepare": "FAILED",
+        "train_2d": "CANCELLED",
+        "train_3d_lowres": "CANCELLED",
+        "train_3d_cascade_fullres": "CANCELLED",
+        "find-best": "CANCELLED",
+    }
+    assert len((queue / "commands").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("failing", ["", "run"])
+def test_a_cluster_does_it_and_ends(system: str, failing: str, planned: Path, queue: Path, tmp_path: Path) -> None:
+    (queue / "failing").write_text(f"{failing}\n")
+    jobs = emitted(
+        system, planned, tmp_path / "my jobs", options=TrainingOptions(epochs=3), work=Work(verify=True), device="cuda"
+    )
+    assert subprocess.run(["bash", jobs / "cluster.sh"]).returncode == bool(failing)
+
+    assert batch_queue.states(queue) == {"workers": "CANCELLED"}
+    assert has_ended(int((queue / "scheduler").read_text())) and not (jobs / "scheduler.json").exists()
+    asked = f"run -d {NAME} -c 2d 3d_cascade_fullres -f 0 1 -p default -tr default --epochs 3 --device cuda --verify"
+    place = f"--workspace {planned.resolve()} --threads 8 --executor dask --scheduler tcp://here:7"
+    assert (queue / "commands").read_text() == f"2 {asked} {place}\n"
+    worker = f"--scheduler-file {jobs}/scheduler.json --nthreads 1 --memory-limit 0 --resources MEMORY=32e9 GPU=1"
+    assert (queue / "workers").read_text() == f"8 {worker} --no-dashboard --death-timeout 600\n" * 4
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_cluster_ends(number: int, status: int, planned: Path, queue: Path, tmp_path: Path) -> None:
+    (queue / "endless").touch()
+    jobs = emitted("slurm", planned, tmp_path / "jobs")
+    process = subprocess.Popen(["bash", jobs / "cluster.sh"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    while not (queue / "commands").is_file():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait() == status
+    assert batch_queue.states(queue) == {"workers": "CANCELLED"}
+    assert has_ended(int((queue / "scheduler").read_text()))
+
+
+def test_a_cluster_without_dask_says_what_to_install(planned: Path, queue: Path, tmp_path: Path) -> None:
+    (queue / "failing_scheduler").touch()
+    jobs = emitted("slurm", planned, tmp_path / "jobs")
+    ended = subprocess.run(["bash", jobs / "cluster.sh"], stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 1 and "pip install segforge[cluster]" in ended.stderr
+    assert batch_queue.states(queue) == {}
+
+
+def test_dask_takes_these_words(planned: Path, tmp_path: Path) -> None:
+    worker = pytest.importorskip("distributed.cli.dask_worker").main
+    scheduler = pytest.importorskip("distributed.cli.dask_scheduler").main
+    jobs = emitted("slurm", planned, tmp_path / "jobs")
+    (started,) = [line for line in (jobs / "workers.sh").read_text().splitlines() if " -m dask worker " in line]
+    assert worker.make_context("worker", shlex.split(started.split(" worker ")[1])).params["resources"] == "MEMORY=32e9 GPU=1"
+    (started,) = [line for line in (jobs / "cluster.sh").read_text().splitlines() if " -m dask scheduler " in line]
+    words = shlex.split(started.split(" scheduler ")[1].removesuffix("&"))
+    assert scheduler.make_context("scheduler", words).params["port"] == "0"
 
 
 def test_a_cascade_waits_for_its_low_resolution_and_the_selection_for_all(planned: Path, tmp_path: Path) -> None:
@@ -100,17 +187,33 @@ def test_a_cascade_waits_for_its_low_resolution_and_the_selection_for_all(planne
 
 
 def test_jobs_ask_for_what_a_file_says(planned: Path, tmp_path: Path) -> None:
-    file = tmp_path / "resources.toml"
-    file.write_text('[train]\ncores = 6\nmemory = 48\ngpus = 2\nhours = 12\nlines = ["--partition=gpu"]\n')
-    emit(900, "slurm", tmp_path / "jobs", configurations=["2d"], folds=["1", "all"], resources=file, workspace=planned)
-    text = (tmp_path / "jobs" / "train_2d.sh").read_text()
-    for line in ("--cpus-per-task=6", "--mem=48G", "--gres=gpu:2", "--time=12:00:00", "--partition=gpu", "--array=0-1"):
-        assert any(line in directive.split() for directive in text.splitlines() if directive.startswith("#SBATCH"))
-    assert "export OMP_NUM_THREADS=6\n" in text and "folds=(1 all)\n" in text
-    emit(900, "slurm", tmp_path / "jobs", configurations=["2d"], folds=["all"], workspace=planned)
-    text = (tmp_path / "jobs" / "train_2d.sh").read_text()
+    file, jobs = tmp_path / "resources.toml", tmp_path / "jobs"
+    file.write_text(
+        '[train]\ncores = 6\nmemory = 48\ngpus = 2\nhours = 12\nlines = ["--partition=gpu"]\n[cluster]\nworkers = 7\n'
+    )
+    emit(900, "slurm", jobs, configurations=["2d"], folds=["1", "all"], resources=file, workspace=planned)
+    for script, array in (("train_2d", "0-1"), ("workers", "0-6")):
+        text = (jobs / f"{script}.sh").read_text()
+        asked = {word for line in text.splitlines() if line.startswith("#SBATCH") for word in line.split()}
+        wanted = {"--cpus-per-task=6", "--mem=48G", "--gres=gpu:2", "--time=12:00:00", "--partition=gpu", f"--array={array}"}
+        assert wanted <= asked
+        assert "export OMP_NUM_THREADS=6 MKL_NUM_THREADS=6\n" in text
+    text = (jobs / "train_2d.sh").read_text()
+    assert "folds=(1 all)\n" in text and " --gpus 2 " in text
+    assert "GPU=2" in (jobs / "workers.sh").read_text()
+    assert " --gpus 2 " in (jobs / "cluster.sh").read_text() and " --threads 6)" in (jobs / "cluster.sh").read_text()
+    emit(900, "slurm", jobs, configurations=["2d"], folds=["all"], workspace=planned)
+    text = (jobs / "train_2d.sh").read_text()
     assert "--array" not in text and 'folds=(all)\nfold="${folds[0]}"\n' in text
-    assert "--gres" not in (tmp_path / "jobs" / "prepare.sh").read_text()
+    assert "--gres" not in (jobs / "prepare.sh").read_text() + (jobs / "cluster.sh").read_text()
+
+
+def test_a_table_changes_only_what_it_says(tmp_path: Path) -> None:
+    file = tmp_path / "resources.toml"
+    file.write_text("[train]\ncores = 6\n[select]\nmemory = 9\n")
+    found, usual = JobResources.read(file), JobResources()
+    assert found.train == usual.train.model_copy(update={"cores": 6}) and found.train.gpus == 1
+    assert found.select == usual.select.model_copy(update={"memory": 9}) and found.select.gpus == 1
 
 
 @pytest.mark.parametrize(
@@ -134,4 +237,6 @@ def test_what_is_not_there_is_named(planned: Path, tmp_path: Path) -> None:
         emit(900, "slrum", tmp_path / "jobs", workspace=planned)
     with pytest.raises(SegForgeError, match="has no plans other"):
         emit(900, "slurm", tmp_path / "jobs", plans="other", workspace=planned)
+    with pytest.raises(SegForgeError, match=r"take no --executor: one of them, cluster.sh"):
+        emit(900, "slurm", tmp_path / "jobs", work=Work(where=ExecutorChoice("dask", "tcp://x:1")), workspace=planned)
     assert not (tmp_path / "jobs").exists()

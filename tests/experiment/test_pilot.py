@@ -9,6 +9,8 @@ from experiment_estimates import estimate
 from segforge import PlannerSettings, SegForgeError, TrainingOptions, plan
 from segforge.api.pilot import pilot
 from segforge.api.run import PieceReport, RunReport
+from segforge.api.workers import Workers
+from segforge.compute.executor_choice import ExecutorChoice
 from segforge.dataset.phantom import write_phantom
 from segforge.planning.plans import Plans
 
@@ -70,6 +72,17 @@ def test_plans_that_are_there_are_tried_and_what_fails_is_named(workspace: Path,
     assert tried["small"].configurations["3d_fullres"].patch_size == (8, 16, 16)
     assert found.problems == ["In small, 2d fold 0 failed: the label has a value 7", "3d_fullres: The device is full."]
     assert [(one.configuration, one.folds) for one in found.configurations] == [("2d", 1)]
+
+
+def test_a_worker_elsewhere_tries_it_for_as_many_as_there_are(workspace: Path, tried: dict) -> None:
+    elsewhere = Workers(at_once=3, where=ExecutorChoice("segforge.compute.executors:inline"))
+    found = pilot(900, configurations=["2d"], workers=elsewhere, workspace=workspace)
+    assert found.at_once == 3 and found.problems == []
+    assert tried["workers"].where.is_local and tried["work"].where.is_local
+    tried["fails"] = "2d"
+    assert pilot(900, configurations=["2d"], workers=elsewhere, workspace=workspace).problems == ["2d: The device is full."]
+    with pytest.raises(SegForgeError, match="have no configuration 3d_lowres"):
+        pilot(900, configurations=["3d_lowres"], workers=elsewhere, workspace=workspace)
 
 
 def test_a_cascade_is_measured_without_its_previous_stage(workspace: Path, tried: dict) -> None:

@@ -94,6 +94,8 @@ def test_a_word_that_fits_nothing_is_refused_with_what_is_trained(tmp_path: Path
     train(tmp_path, "b__big__3d_fullres", "0")
     with pytest.raises(SegForgeError, match=r"the configuration 3d_lowres\. Trained: a__default__2d, b__big__3d_fullres"):
         competing_models(tmp_path, configurations=["2d", "3d_lowres"])
+    with pytest.raises(SegForgeError, match=r"the configuration 3d_fulres\. Did you mean 3d_fullres\? Trained: "):
+        competing_models(tmp_path, configurations=["3d_fulres"])
     with pytest.raises(SegForgeError, match="together"):
         competing_models(tmp_path, configurations=["2d"], plans=["big"])
 

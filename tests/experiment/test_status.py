@@ -103,8 +103,17 @@ def test_what_is_validated_is_to_be_compared_and_then_predicts(workspace: Path) 
     assert found.selected == (MODEL,) and found.next.startswith(f"segforge predict -d {NAME}")
     path.write_text(json.dumps(selection | {"folds": ["0", "1"]}))
     assert look(workspace).next == f"segforge find-best -d {NAME}"
+    (workspace / "preprocessed" / NAME / "default_2d" / "phantom_001.json").unlink()  # no training needs it any more
     path.write_text("{")
     assert look(workspace).selected == () and look(workspace).next == f"segforge find-best -d {NAME}"
+
+
+def test_what_others_work_on_is_waited_for(workspace: Path) -> None:
+    for number in range(2):
+        finish(workspace, number, 0.5)
+    with lock_of(fold(workspace, 2)).held(Owner.here(), ""):
+        assert look(workspace).next == f"segforge find-best -d {NAME}, once what others work on is done"
+    assert look(workspace).next == f"segforge train {NAME} 2d 2"
 
 
 def test_a_damaged_validation_does_not_count(workspace: Path) -> None:

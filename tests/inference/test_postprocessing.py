@@ -71,7 +71,7 @@ def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
         ('{"steps": [{"step": "run", "structure": "a", "values": [1]}]}', "steps.0.step"),
         ('{"steps": [{"structure": "a", "values": []}]}', "steps.0.values"),
         ('{"steps": [], "functions": ["os.remove"]}', "functions"),
-        ("{}", "steps: Field required"),
+        ("{}", "steps is missing"),
         ("[", "is not valid JSON"),
     ],
 )

@@ -14,6 +14,7 @@ from models import model_folder, write_image
 
 from segforge import SegForgeError, ensemble, load, predict
 from segforge.api.prediction import OutputOptions, PredictionOptions
+from segforge.compute.executor_choice import ExecutorChoice
 from segforge.dataset.description import read_description
 from segforge.errors import CasesFailed
 from segforge.evaluation.evaluate import label_files
@@ -128,6 +129,23 @@ def break_cases(images: Path) -> dict[str, str]:
     return {"case_10": "", "case_11": "", "case_12": "NaN", "case_13": "", "case_14": "case_14_0000.nii.gz missing"}
 
 
+def test_a_format_of_planes_is_refused_for_volumes_before_anything_is_predicted(
+    images: Path, model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SegForgeError, match=r"case_0_0000\.nii\.gz is a volume, and label maps as \.png are planes\. Choose"):
+        run(images, tmp_path / "out", model, written=OutputOptions(format=".png"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plane_may_be_written_in_a_format_of_planes(model: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a_0000.nii.gz", seed=0)
+    image = read_image(tmp_path / "images" / "a_0000.nii.gz")
+    plane = Geometry((1, *image.geometry.shape[1:]), image.geometry.spacing)
+    write_volume(tmp_path / "images" / "a_0000.nii.gz", image.array[0, :1], plane)
+    assert run(tmp_path / "images", tmp_path / "out", model, written=OutputOptions(format=".png")) == 1
+    assert stored(tmp_path / "out" / "a.png").shape == plane.shape
+
+
 @pytest.mark.parametrize("threads", [0, 1, 3])
 def test_broken_cases_are_named_and_the_others_done(threads: int, images: Path, model: Path, tmp_path: Path) -> None:
     reasons = break_cases(images)
@@ -174,6 +192,22 @@ def test_parts_fill_one_folder_together(images: Path, model: Path, tmp_path: Pat
     assert len(list(out.glob("*.nii.gz"))) == 3
     with pytest.raises(SegForgeError, match="part 2 of 2 does not exist"):
         run(images, out, model, written=OutputOptions(part=(2, 2)))
+
+
+def test_workers_elsewhere_do_parts_and_what_fails_is_named(images: Path, model: Path, tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", ExecutorChoice("segforge.compute.executors:inline")
+    (images / "case_1_0000.nii.gz").rename(tmp_path / "case_1_0000.nii.gz")
+    (images / "case_1_0000.nii.gz").write_bytes(b"broken")
+    with pytest.raises(CasesFailed, match=r"(?s)1 of 3 parts of the cases failed.*part 1 of 3: .*case_1: "):
+        run(images, out, model, where=elsewhere)
+    assert sorted(path.name for path in out.glob("*.nii.gz")) == ["case_0.nii.gz", "case_2.nii.gz"]
+    (tmp_path / "case_1_0000.nii.gz").replace(images / "case_1_0000.nii.gz")
+    assert run(images, out, model, where=elsewhere) == 1
+    run(images, tmp_path / "here", model)
+    for name in ("case_0.nii.gz", "case_1.nii.gz", "case_2.nii.gz"):
+        np.testing.assert_array_equal(stored(out / name), stored(tmp_path / "here" / name))
+    with pytest.raises(SegForgeError, match="--executor divides the cases by itself, --part by hand"):
+        run(images, out, model, where=elsewhere, written=OutputOptions(part=(0, 2)))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 0), ("float16", 1e-3), ("uint8", 2e-3)])

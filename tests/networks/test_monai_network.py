@@ -75,7 +75,7 @@ def test_arguments_are_not_changed_by_the_network_that_gets_them() -> None:
         ("SegResNet", {"in_channels": 8}, "in_channels is no argument to choose"),
         ("SwinUNETR", {"deep_supervision": True}, "deep_supervision is no argument to choose"),
         ("FlexibleUNet", {"backbone": "resnet10", "pretrained": True}, "takes no argument pretrained here"),
-        ("UNet", {"channels": [4, 8]}, "needs the arguments strides"),
+        ("UNet", {"channels": [4, 8]}, "needs strides. Give strides=VALUE with --network-arguments"),
         ("SegResNet", {"norm": "os.system"}, "cannot be made in 3D: Unsupported option"),
         ("SegResNet", {"init_filters": "many"}, "cannot be made in 3D: "),
         ("UNet", {"channels": [4], "strides": []}, "cannot be made in 3D: "),

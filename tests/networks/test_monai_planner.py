@@ -93,9 +93,9 @@ def test_the_explanation_names_network_arguments_and_divisor() -> None:
     [
         (
             (40, 56),
-            "2d: patch_size 40 56 is not divisible by 32 32, the .* The nearest that works is 32 64",
+            "2d: --patch-size 40 56 is not divisible by 32 32, the .* The nearest that works is 32 64",
         ),
-        ((32, 32), "2d: patch_size 32 32 is too small for its network. The nearest that works is 64 64"),
+        ((32, 32), "2d: --patch-size 32 32 is too small for its network. The nearest that works is 64 64"),
     ],
 )
 def test_patches_that_do_not_work_are_refused_with_the_nearest(patch: tuple[int, ...], message: str) -> None:
@@ -107,8 +107,8 @@ def test_patches_that_do_not_work_are_refused_with_the_nearest(patch: tuple[int,
     ("settings", "message"),
     [
         ({"network": "SegResNet"}, "--network takes one of MONAI's, monai:NAME; found SegResNet"),
-        ({"network": "monai:SegResNet", "features": 8}, "features and blocks are of SegForge's own networks"),
-        ({"network_arguments": {"init_filters": 8}}, "Arguments of a network go with --network"),
+        ({"network": "monai:SegResNet", "features": 8}, "--features and --blocks are for SegForge's own networks"),
+        ({"network_arguments": {"init_filters": 8}}, "--network-arguments are for a network of MONAI"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -45,7 +45,7 @@ def test_networks_with_other_arguments_are_others() -> None:
         ({"arguments": {"norm": ["GROUP", {"num_groups": -(10**5)}]}}, "arguments has the number -100000"),
         ({"arguments": {"dropout_prob": float("nan")}}, "arguments has the number inf"),
         ({"arguments": ["init_filters"]}, "arguments: Input should be a valid dictionary"),
-        ({"class": "subprocess.Popen"}, "class: Extra inputs are not permitted"),
+        ({"class": "subprocess.Popen"}, "class is not known here"),
     ],
 )
 def test_what_describes_no_network_is_refused(changes: dict[str, Any], message: str) -> None:

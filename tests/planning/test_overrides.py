@@ -98,7 +98,7 @@ def test_patch_that_cannot_work_is_refused_with_the_nearest(
     plan: Callable[..., Planned], patch_size: tuple[int, ...], reason: str, expected: tuple[int, ...]
 ) -> None:
     message = refusal(lambda: plan(*ISOTROPIC, PlannerSettings(patch_size=patch_size)))
-    assert f"3d_fullres: patch_size {' '.join(map(str, patch_size))}" in message
+    assert f"3d_fullres: --patch-size {' '.join(map(str, patch_size))}" in message
     assert reason in message
     assert nearest(message) == expected
     assert plan(*ISOTROPIC, PlannerSettings(patch_size=expected)).plans.configuration("3d_fullres").patch_size == expected
@@ -106,13 +106,13 @@ def test_patch_that_cannot_work_is_refused_with_the_nearest(
 
 def test_refusal_speaks_in_stored_order(plan: Callable[..., Planned]) -> None:
     message = refusal(lambda: plan(*COARSE_LAST, PlannerSettings(patch_size=(64, 100, 16))))
-    assert "patch_size 64 100 16 is not divisible by" in message
+    assert "--patch-size 64 100 16 is not divisible by" in message
     assert nearest(message) == (64, 96, 16)
 
 
 def test_patch_is_refused_where_no_patch_fits(plan: Callable[..., Planned]) -> None:
     settings = PlannerSettings(patch_size=(64, 64, 64), gpu_memory=1e-9)
-    assert "None does: allow more memory" in refusal(lambda: plan(*ISOTROPIC, settings))
+    assert "None does: allow more with --gpu-memory" in refusal(lambda: plan(*ISOTROPIC, settings))
 
 
 def test_batch_that_no_patch_fits_is_refused_with_the_largest(plan: Callable[..., Planned]) -> None:
@@ -124,7 +124,7 @@ def test_batch_that_no_patch_fits_is_refused_with_the_largest(plan: Callable[...
 
 def test_batch_is_refused_where_none_fits(plan: Callable[..., Planned]) -> None:
     settings = PlannerSettings(batch_size=2, gpu_memory=1e-9)
-    assert "None does: allow more memory" in refusal(lambda: plan(*ISOTROPIC, settings))
+    assert "None does: allow more with --gpu-memory" in refusal(lambda: plan(*ISOTROPIC, settings))
 
 
 def test_3d_patch_for_2d_images_is_refused(plan: Callable[..., Planned]) -> None:
@@ -156,15 +156,15 @@ def test_spacing_that_leaves_no_voxel_or_cuts_single_slices_is_refused(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"gpu_memory": 0}, "gpu_memory 0 must be a positive number"),
-        ({"gpu_memory": math.inf}, "gpu_memory inf must be a positive number"),
-        ({"features": 0}, "features 0 must be at least 1"),
-        ({"blocks": (1, 0)}, r"blocks \[1, 0\] must be"),
-        ({"blocks": ()}, r"blocks \[\] must be"),
+        ({"gpu_memory": 0}, "--gpu-memory 0 must be a positive number"),
+        ({"gpu_memory": math.inf}, "--gpu-memory inf must be a positive number"),
+        ({"features": 0}, "--features 0 must be at least 1"),
+        ({"blocks": (1, 0)}, "--blocks 1 0 must be"),
+        ({"blocks": ()}, "--blocks +must be"),
         ({"batch_size": 1}, "The nearest that works is 2"),
-        ({"patch_size": (64,)}, r"patch_size \[64\] must be z y x"),
-        ({"patch_size": (64, 0)}, r"patch_size \[64, 0\] must be"),
-        ({"spacing": (1.0, 1.0)}, r"spacing \[1.0, 1.0\] must be z y x"),
+        ({"patch_size": (64,)}, "--patch-size 64 must be z y x"),
+        ({"patch_size": (64, 0)}, "--patch-size 64 0 must be"),
+        ({"spacing": (1.0, 1.0)}, "--spacing 1 1 must be z y x"),
         ({"spacing": (1.0, 0.0, 1.0)}, "each a positive number of mm"),
         ({"name": "a/b"}, "'a/b' cannot be part of a folder name"),
         ({"name": "a__b"}, "cannot be part of a folder name"),

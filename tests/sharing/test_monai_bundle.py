@@ -158,7 +158,7 @@ def test_the_network_is_found_by_its_target_too(tmp_path: Path) -> None:
         ({"network_def": NETWORK | {"init_filters": 10**12}}, "init_filters|beyond the 10000 of any network"),
         ({"network_def": NETWORK | {"spatial_dims": 1}}, "dimensions: Input should be 2 or 3"),
         ({"network_def": NETWORK | {"in_channels": 0}}, "input_channels: Input should be greater than or equal to 1"),
-        ({"network_def": {"_target_": "UNet", "channels": [4, 8], "strides": [2]}}, "dimensions: Field required"),
+        ({"network_def": {"_target_": "UNet", "channels": [4, 8], "strides": [2]}}, "dimensions is missing"),
         ({"optimizer": {"_target_": "Adam"}}, "is no bundle with a network"),
         ([NETWORK], "is no bundle with a network"),
     ],

@@ -262,7 +262,7 @@ def test_a_checkpoint_that_would_grow_is_refused(theirs: Path, tmp_path: Path) -
         ({"network_class_name": "subprocess.Popen"}, "'subprocess.Popen' is no network that SegForge has"),
         ({"network_class_name": "os.system.PlainConvUNet"}, "is no network that SegForge has"),
         ({"_kw_requires_import": ["conv_op", "n_stages"]}, "_kw_requires_import"),
-        ({"arch_kwargs": {"class": "subprocess.Popen", "args": ["touch", "sentinel"]}}, "class: Extra inputs"),
+        ({"arch_kwargs": {"class": "subprocess.Popen", "args": ["touch", "sentinel"]}}, "class is not known here"),
         ({"arch_kwargs": {"conv_op": "subprocess.Popen"}}, "conv_op"),
         ({"arch_kwargs": {"nonlin": "os.system"}}, "nonlin"),
     ],

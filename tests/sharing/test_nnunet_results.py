@@ -79,7 +79,7 @@ def test_several_or_none_that_fit_are_refused(workspace: Path, tmp_path: Path) -
         SegForgeError, match=r"Several models in .*nnunet fit: .*2d, .*3d_fullres\. Choose one with -c, -p, -tr"
     ):
         predicted(tmp_path, "out", dataset=900)
-    with pytest.raises(SegForgeError, match="has no trained model with configuration 3d_lowres"):
+    with pytest.raises(SegForgeError, match="has no trained model. Name a model"):
         predicted(tmp_path, "out", dataset=900, configuration="3d_lowres")
     with pytest.raises(SegForgeError, match="No data set 901"):
         predicted(tmp_path, "out", dataset=901)

@@ -146,7 +146,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] =
     "no model": (lambda p: {"manifest.json": p["manifest.json"]}, "lacks the model"),
     "a class in a plan": (
         lambda p: _plan(p, lambda c: c["architecture"].update({"class": "subprocess.Popen", "args": ["touch", "x"]})),
-        "class: Extra inputs are not permitted",
+        "class is not known here",
     ),
     "a foreign network": (
         lambda p: _plan(p, lambda c: c["architecture"].update(network="subprocess:Popen")),

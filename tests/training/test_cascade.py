@@ -78,5 +78,5 @@ def test_going_on_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_trainer_of_one_s_own_must_know_cascades() -> None:
     assert _trainer_class("default", CASCADE_TRAINERS) is CascadeTrainer
     assert _trainer_class("default", TRAINERS) is Trainer
-    with pytest.raises(Exception, match=r"segforge.training.trainer:Trainer is no subclass of .*CascadeTrainer"):
+    with pytest.raises(Exception, match=r"-tr segforge.training.trainer:Trainer must be a subclass of .*CascadeTrainer"):
         _trainer_class("segforge.training.trainer:Trainer", CASCADE_TRAINERS)

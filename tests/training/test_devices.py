@@ -95,6 +95,8 @@ def loop(trainer: Trainer, mode: contextlib.AbstractContextManager[object]) -> N
         (3, {}),
         (3, {"augmentation": "strong", "loss": "dice_topk", "optimizer": "adan", "label_smoothing": 0.1}),
         (3, {"augmentation": "none", "loss": "dice_focal", "norm": "batch", "deep_supervision": False}),
+        (3, {"augmentation": "none", "loss": "dice_ce_skeleton"}),
+        (2, {"augmentation": "none", "loss": "dice_ce_cldice"}),
     ],
 )
 def test_a_training_needs_nothing_that_mps_lacks_and_no_value_from_the_device(

@@ -177,7 +177,7 @@ def test_only_numbers_that_are_known_are_told() -> None:
 def test_a_missing_package_is_a_warning_with_the_extra(fold: Path, monkeypatch, caplog, no_pictures, name: str) -> None:
     monkeypatch.setattr(feed.importlib.util, "find_spec", lambda package: None)
     run(fold, name, epochs=1)
-    assert f"pip install segforge[{name}]" in caplog.text
+    assert f"pip install 'segforge[{name}]'" in caplog.text
     assert caplog.records[0].levelname == "WARNING"
     assert (fold / FINAL).is_file()
 

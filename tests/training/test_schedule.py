@@ -39,8 +39,8 @@ def test_after_a_linear_warmup_the_schedule_has_the_epochs_that_are_left(schedul
 
 
 def test_a_warmup_longer_than_the_training_is_refused() -> None:
-    with pytest.raises(SegForgeError, match="warmup is 5 epochs, the whole training 5; give fewer, or more --epochs"):
-        TrainingSettings.parse({"batch_size": 2, "epochs": 5, "warmup": 5}, "The training's settings")
+    with pytest.raises(SegForgeError, match="--warmup 5 leaves nothing of the 5 epochs; give less, or more --epochs"):
+        TrainingSettings.parse({"batch_size": 2, "epochs": 5, "warmup": 5}, "The training")
 
 
 def test_cosine_by_hand() -> None:

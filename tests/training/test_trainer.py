@@ -70,7 +70,7 @@ def test_mirror_axes_hold_in_training_and_are_told_to_prediction(tmp_path: Path,
 
 
 def test_an_axis_that_there_is_not_cannot_be_mirrored(tmp_path: Path) -> None:
-    with pytest.raises(SegForgeError, match="mirror_axes has 2, -1; 2d has the axes 0, 1"):
+    with pytest.raises(SegForgeError, match="--mirror-axes has 2, -1; 2d has the axes 0, 1"):
         Trainer(job(tmp_path, mirror_axes=(0, 2, -1)))
 
 

@@ -86,7 +86,7 @@ def test_going_on_remembers_the_best_score_of_whole_cases(tmp_path: Path) -> Non
 
 
 def test_best_by_whole_cases_needs_whole_cases(tmp_path: Path) -> None:
-    with pytest.raises(SegForgeError, match="best_by full-volume needs whole cases; add --validate-every"):
+    with pytest.raises(SegForgeError, match="--best-by full-volume needs whole cases; add --validate-every"):
         job(tmp_path, best_by="full-volume")
 
 

@@ -99,7 +99,7 @@ def inspect_stack(case: SourceCase, threshold: float | None = None) -> Facts:
         if (facts.channels, facts.dtype) != (first.channels, first.dtype):
             raise SegForgeError(
                 f"{path} has {facts.channels} channels of {facts.dtype} and shape {facts.shape}, the first slice "
-                f"{case.images[0]} {first.channels} of {first.dtype}. The slices of a stack must be planes of one kind."
+                f"{case.images[0]} {first.channels} of {first.dtype}. Save all slices of a stack in one way."
             )
         values += Counter(facts.values)
     return first.model_copy(
@@ -148,4 +148,7 @@ def _image_facts(paths: Sequence[Path]) -> Facts:
 
 def _refuse_other_shape(path: Path, shape: Sequence[int], first: Path, expected: Sequence[int]) -> None:
     if tuple(shape) != tuple(expected):
-        raise SegForgeError(f"{path} has shape {tuple(shape)}, {first} has {tuple(expected)}. Both must show the same voxels.")
+        raise SegForgeError(
+            f"{path} has shape {tuple(shape)}, {first} has {tuple(expected)}. Both must show the same voxels: export one again "
+            "on the grid of the other, or take the case out."
+        )

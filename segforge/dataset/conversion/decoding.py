@@ -45,7 +45,7 @@ def read_source_labels(path: Path) -> Image:
         )
     image = _decoded(path, palette_indices=True) if mode == "P" or not ending_of(path) else read_image(path)
     if image.array.shape[0] > 1 and not image.geometry.is_2d:
-        raise SegForgeError(f"{path} has {image.array.shape[0]} channels; a label map has one.")
+        raise SegForgeError(f"{path} has {image.array.shape[0]} channels; a label map has one. Export it with one.")
     array = _without_alpha(image.array)
     if len(array) == 3 and array.dtype != np.uint8:
         raise SegForgeError(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from segforge.compute.wording import counted
 from segforge.dataset.conversion.contents import Facts
 from segforge.dataset.conversion.recipe import Recipe
 from segforge.dataset.description import DatasetDescription
@@ -79,7 +80,7 @@ def label_names(values: Sequence[int], typed: Sequence[str] | None, meanings: Se
     """
     found = [value for value in values if value != 0]
     if not found:
-        raise SegForgeError("The label maps hold nothing but 0. Are they the right ones?")
+        raise SegForgeError("The label maps hold nothing but 0, the background. Check that they are the right ones.")
     names = {value: meanings[value] if meanings else f"label_{value}" for value in found}
     if typed:
         names |= _by_value(typed, found) if any("=" in name for name in typed) else _in_order(typed, found)
@@ -122,7 +123,10 @@ def _by_value(typed: Sequence[str], found: Sequence[int]) -> dict[int, str]:
 def _channel_names(facts: Facts, recipe: Recipe, typed: Sequence[str] | None) -> Sequence[str]:
     channels = recipe.channels(facts.channels)
     if typed and len(typed) != channels:
-        raise SegForgeError(f"--channel-names has {len(typed)} names ({' '.join(typed)}), the images have {channels} channels.")
+        raise SegForgeError(
+            f"--channel-names has {counted(len(typed), 'name')} ({' '.join(typed)}), the images have "
+            f"{counted(channels, 'channel')}. Give a name for each."
+        )
     numbered = [f"channel_{index}" for index in range(channels)]
     by_itself = _COLOURS.get(channels, numbered) if facts.has_colours else numbered
     return typed or by_itself

@@ -49,7 +49,8 @@ def describe_folder(
     outcome = run_all(factory, tasks, resources=resources, description="reading")
     if outcome.failures:
         raise CasesFailed(
-            f"{len(outcome.failures)} of {len(cases)} cases cannot be read, nothing was written:\n{outcome.reasons}"
+            f"{len(outcome.failures)} of {len(cases)} cases cannot be read, nothing was written. Mend their files and type the "
+            f"command again:\n{outcome.reasons}"
         )
     recipe = Recipe(ending=ending)
     facts = [outcome.results[case.id] for case in cases]
@@ -76,8 +77,9 @@ def _cases(folder: Path) -> tuple[list[SourceCase], str, dict[str, tuple[Path, .
     lacking = [path for paths in (*listing.missing.values(), *listing.doubled.values()) for path in paths]
     if lacking or not listing.cases:
         raise SegForgeError(
-            f"{folder} has {len(listing.cases)} complete cases; missing or there twice: {examples(map(str, lacking))}. "
-            "A case is imagesTr/CASE_0000, a file for each channel, and labelsTr/CASE."
+            f"{folder} has {counted(len(listing.cases), 'complete case')}; missing or there twice: "
+            f"{examples(map(str, lacking))}. Add or take away files so that a case is imagesTr/CASE_0000, a file for each "
+            "channel, and labelsTr/CASE."
         )
     cases = [SourceCase(case.id, case.images, (case.label,) if case.label else ()) for case in listing.cases]
     return cases, ending, {"label maps without an image": listing.without_image} if listing.without_image else {}

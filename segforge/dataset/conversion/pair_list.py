@@ -1,11 +1,10 @@
 """Which image belongs to which label map, by a table that the user wrote."""
 
-import csv
-import io
 from pathlib import Path
 
 from segforge.dataset.conversion.listing import without_ending
 from segforge.dataset.conversion.source import Pairing, SourceCase, with_ids
+from segforge.dataset.tables import read_table
 from segforge.errors import SegForgeError
 
 _COLUMNS = ("image", "label", "case")
@@ -21,13 +20,13 @@ def read_pairs(path: Path) -> Pairing:
     """
     cases = with_ids(_case(path, line, row) for line, row in _rows(path))
     if not any(case.labels for case in cases):
-        raise SegForgeError(f"{path} has no row with an image and a label.")
+        raise SegForgeError(f"{path} has no row with an image and a label. Give at least one.")
     return Pairing(tuple(case for case in cases if case.labels), tuple(case for case in cases if not case.labels))
 
 
 def _case(path: Path, line: int, row: dict[str, str]) -> SourceCase:
     if not row.get("image"):
-        raise SegForgeError(f"{path}, line {line}: names no image.")
+        raise SegForgeError(f"{path}, line {line}: names no image. Fill its column, or take the line out.")
     image, label = path.parent / row["image"], path.parent / row.get("label", "")
     has_label = bool(row.get("label"))
     for file in (image, *([label] if has_label else [])):
@@ -37,16 +36,8 @@ def _case(path: Path, line: int, row: dict[str, str]) -> SourceCase:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SegForgeError(f"{path} cannot be read as a table: {error}.") from error
-    header = text.partition("\n")[0]
-    separator = next((mark for mark in ("\t", ";") if mark in header), ",")
-    reader = csv.DictReader(io.StringIO(text), delimiter=separator, restval="")
-    found = [name.strip() for name in reader.fieldnames or ()]
-    if not {"image", "label"} <= set(found) or set(found) - set(_COLUMNS):
-        raise SegForgeError(f"{path} must begin with a line image,label or image,label,case; found {header!r}.")
-    reader.fieldnames = found
-    rows = ((reader.line_num, row) for row in reader)
-    return [(line, {name: (value or "").strip() for name, value in row.items() if name}) for line, row in rows]
+    titles, rows = read_table(path, "--pairs")
+    if not {"image", "label"} <= set(titles) or set(titles) - set(_COLUMNS):
+        found = ",".join(titles) or "nothing"
+        raise SegForgeError(f"{path} must begin with a line image,label or image,label,case; found {found}.")
+    return rows

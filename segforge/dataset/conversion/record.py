@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from segforge.compute.documents import Document
-from segforge.compute.files import make_folder, move_aside, remove_leftovers, write_text
+from segforge.compute.files import file_hash, make_folder, move_aside, remove_leftovers, write_text
 from segforge.compute.sources import Source
 from segforge.dataset.conversion.contents import Facts
 from segforge.dataset.conversion.recipe import Recipe
@@ -115,7 +115,7 @@ class ConversionFolder:
 
     def withdraw_description(self) -> None:
         """Take `dataset.json` away while cases are made, unless the user has edited it."""
-        if self._description.is_file() and _hash(self._description.read_text(encoding="utf-8")) == self._origin.description:
+        if self._description.is_file() and file_hash(self._description) == self._origin.description:
             self._description.unlink()
 
     def describe(self, description: DatasetDescription) -> None:
@@ -124,7 +124,7 @@ class ConversionFolder:
         if self._description.is_file():
             if _hash(text) == self._origin.description:
                 return
-            if _hash(self._description.read_text(encoding="utf-8")) != self._origin.description:
+            if file_hash(self._description) != self._origin.description:
                 log.warning("%s was edited; it is kept as %s.", self._description, move_aside(self._description).name)
         self._origin = self._origin.model_copy(update={"description": _hash(text)})
         self._origin.write(self.path / FILE_NAME)

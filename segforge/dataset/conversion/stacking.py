@@ -29,7 +29,10 @@ def stacked(pairing: Pairing) -> Pairing:
 def _stack(name: str, slices: list[SourceCase]) -> SourceCase:
     without = [case.images[0] for case in slices if not case.labels]
     if without and len(without) < len(slices):
-        raise SegForgeError(f"{examples(without)} in {without[0].parent} have no label map, which other slices there have.")
+        raise SegForgeError(
+            f"{without[0].parent}: {examples(without)} without a label map, which other slices there have. Add what is "
+            "missing, or take these slices out."
+        )
     images = tuple(path for case in slices for path in case.images)
     return SourceCase(name, images, tuple(path for case in slices for path in case.labels))
 

@@ -102,7 +102,7 @@ def _listed(source: Path, factory: ExecutorFactory, resources: Resources) -> dic
     tasks = [Task(str(folder), list_objects, (folder,)) for folder in folders]
     outcome = run_all(factory, tasks, resources=resources, description="looking")
     if outcome.failures:
-        raise SegForgeError(f"Folders cannot be read:\n{outcome.reasons}")
+        raise SegForgeError(f"Folders cannot be read. Check their permissions, and type the command again.\n{outcome.reasons}")
     return {folder: outcome.results[str(folder)] for folder in folders}
 
 

@@ -15,7 +15,7 @@ from segforge.dataset.conversion.recipe import Recipe
 from segforge.dataset.conversion.record import ConversionFolder, Origin
 from segforge.dataset.conversion.run import Conversion
 from segforge.dataset.conversion.source import SourceCase, with_ids
-from segforge.dataset.description import FILE_NAME, DatasetDescription
+from segforge.dataset.description import FILE_NAME, DatasetDescription, checked_description
 from segforge.dataset.labels import BACKGROUND
 from segforge.dataset.spellings import modernised
 from segforge.errors import SegForgeError
@@ -44,15 +44,17 @@ class Task(Document):
     training: tuple[TaskCase, ...] = Field(min_length=1)
     test: tuple[str, ...] = ()
 
-    def description(self, ending: str) -> DatasetDescription:
-        """The `dataset.json` of the raw data set, with what the task says of its origin."""
+    def description(self, ending: str, source: Path) -> DatasetDescription:
+        """The `dataset.json` of the raw data set, with what the task says of its origin.
+
+        Raises:
+            SegForgeError: If the task contradicts itself; names the source.
+        """
         background = next((name for name, value in self.labels.items() if value == 0), BACKGROUND)
         labels = {BACKGROUND if name == background else name: value for name, value in self.labels.items()}
         origin = {key: value for key, value in (self.model_extra or {}).items() if key in _KEPT}
-        return DatasetDescription.parse(
-            {**origin, "channel_names": self.channel_names, "labels": labels, "numTraining": 0, "file_ending": ending},
-            FILE_NAME,
-        )
+        content = {"channel_names": self.channel_names, "labels": labels, "numTraining": 0, "file_ending": ending}
+        return checked_description({**origin, **content}, source / FILE_NAME)
 
 
 def read_task(folder: Path) -> Task:
@@ -104,8 +106,7 @@ def convert_task(
     cases = with_ids(cases, other_way="")
     endings = {picture_ending(path) or "" for case in cases for path in (*case.images, *case.labels)}
     recipe = Recipe(ending=endings.pop() if len(endings) == 1 else ".nii.gz", splits_channels=True)
-    description = task.description(recipe.ending)
-    _ = description.label_scheme
+    description = task.description(recipe.ending, source)
     conversion = Conversion(
         ConversionFolder(folder, Origin(kind=kind, source=(str(source.resolve()),))), cases, factory, resources
     )

@@ -38,7 +38,7 @@ def build_augmentation(
         transform: BatchTransform = made
         return transform
     if not callable(made):
-        raise SegForgeError(f"The augmentation {name} is a {type(made).__name__}, which cannot be called.")
+        raise SegForgeError(f"--augmentation {name} is a {type(made).__name__}, which cannot be called. Name another.")
     return DictionaryAugmentation(load, patch_size, mirror_axes=mirror_axes, masked_channels=masked_channels)
 
 

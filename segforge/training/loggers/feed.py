@@ -139,7 +139,7 @@ def _installed(names: Sequence[str]) -> dict[str, type[Logger]]:
     kinds: dict[str, type[Logger]] = {name: plugins.find("loggers", name, LOGGERS) for name in names}
     for name, kind in list(kinds.items()):
         if importlib.util.find_spec(kind.package) is None:
-            remedy = f"pip install segforge[{name}]" if name in LOGGERS else f"pip install {kind.package}"
+            remedy = f"pip install 'segforge[{name}]'" if name in LOGGERS else f"pip install {kind.package}"
             log.warning("--log %s: %s is not installed (%s). The training goes on without it.", name, kind.package, remedy)
             del kinds[name]
     return kinds

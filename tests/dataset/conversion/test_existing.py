@@ -60,7 +60,7 @@ def test_label_values_are_those_that_training_reads(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: (f / "imagesTr" / "b_0001.png").unlink(), r"1 complete cases; missing or there twice: .*b_0001\.png"),
+        (lambda f: (f / "imagesTr" / "b_0001.png").unlink(), r"1 complete case; missing or there twice: .*b_0001\.png"),
         (lambda f: (f / "labelsTr" / "b.png").unlink(), r"missing or there twice: .*labelsTr/b\.png"),
         (lambda f: (f / "labelsTr" / "b.png").rename(f / "labelsTr" / "b.bmp"), r"several formats \(\.bmp, \.png\)"),
         (lambda f: [path.unlink() for path in (f / "labelsTr").iterdir()], "has no label maps"),

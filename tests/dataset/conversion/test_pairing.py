@@ -239,11 +239,12 @@ def test_a_table_says_what_belongs_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("picture,mask\na.png,b.png\n", r"must begin with a line image,label .* found 'picture,mask'"),
+        ("picture,mask\na.png,b.png\n", r"must begin with a line image,label .* found picture,mask"),
         ("image,label\na.png,nowhere.png\n", r"line 2: .*nowhere\.png is missing"),
         ("image,label\n,a.png\n", "line 2: names no image"),
         ("image,label\na.png,\n", "no row with an image and a label"),
         ("image,label,case\na.png,a.png,x\na.png,a.png,x\n", "would both be the case x"),
+        (f"image,label\na.png,{'a' * 200_000}\n", "line 2: field larger than field limit"),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:

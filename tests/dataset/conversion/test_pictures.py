@@ -376,7 +376,7 @@ def test_a_stack_needs_label_maps_for_all_slices_and_slices_of_one_size(source: 
         save(source / "image" / f"{number}.png", photo(6, 7))
         save(source / "label" / f"{number}.png", mask())
     (source / "label" / "1.png").unlink()
-    with pytest.raises(SegForgeError, match=r"1\.png in .*image have no label map, which other slices there have"):
+    with pytest.raises(SegForgeError, match=r"image: 1\.png without a label map, which other slices there have"):
         convert(source, stack=True, unlabelled="test")
     save(source / "image" / "1.png", photo(6, 8))
     save(source / "label" / "1.png", mask(shape=(6, 8)))
@@ -456,11 +456,11 @@ def test_several_pictures_in_one_file_are_refused(source: Path, convert) -> None
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({}, "Give one folder, or --images DIR with --labels DIR, or --pairs"),
-        ({"images": Path("x")}, "Give one folder"),
-        ({"source": Path("x"), "pairs": Path("y")}, "Give one folder"),
-        ({"pairs": Path("y"), "pattern": "{case}"}, "Patterns are for folders"),
-        ({"pairs": Path("nowhere.csv")}, r"nowhere\.csv cannot be read"),
+        ({}, "one folder, or --images DIR with --labels DIR, or --pairs"),
+        ({"images": Path("x")}, "Name the source in one way"),
+        ({"source": Path("x"), "pairs": Path("y")}, "Name the source in one way"),
+        ({"pairs": Path("y"), "pattern": "{case}"}, "--image-pattern and --pattern are for folders"),
+        ({"pairs": Path("nowhere.csv")}, r"nowhere\.csv is missing, which --pairs names"),
     ],
 )
 def test_the_source_is_named_in_one_way(convert, words, message: str) -> None:

@@ -158,6 +158,7 @@ def test_nnunet_v1_keeps_its_files_and_gets_todays_description(tmp_path: Path, v
         (DESCRIPTION | {"training": 3}, r"dataset\.json is not valid\. training"),
         ({"labels": {}}, "does not list its training cases"),
         (DESCRIPTION | {"labels": {"0": "a", "1": "a"}}, r"labels"),
+        (DESCRIPTION | {"labels": {"background": 0, "a": 1, "b": 1}}, r"BrainTumour/dataset\.json: labels must have different"),
         ([], "does not list its training cases"),
     ],
 )
