@@ -20,17 +20,16 @@ MARGIN, DEPTH = 4, 6  # of what lies near the faces
 LABELS = {"background": 0, "artery": 1, "vein": 2}
 TRUNKS = [slice(first, first + 8) for first in range(2 * MARGIN, SIZE - 2 * MARGIN, 24)]
 PLATES = slice(36, 44), slice(52, 60)
-LOW = "--epochs 24 --iterations 50 --batch-size 4 --validation-iterations 5 --no-mirroring"
-CASCADE = "--epochs 12 --iterations 50 --batch-size 4 --validation-iterations 5 --no-mirroring"
+LENGTH = "--epochs 12 --iterations 50 --batch-size 4 --validation-iterations 5 --no-mirroring --optimizer adamw --lr 0.003"
 
 
 def main(workspace: Path) -> None:
     write(workspace / "raw" / NAME)
     run(workspace, "plan -d 801 --gpu-memory 0.4 --features 8 --patch-size 24 24 24")
     for fold in (0, 1):
-        run(workspace, f"train 801 3d_lowres {fold} {LOW}")
-    run(workspace, f"train 801 3d_cascade_fullres 0 {CASCADE}")
-    run(workspace, f"train 801 3d_fullres 0 {CASCADE}")
+        run(workspace, f"train 801 3d_lowres {fold} {LENGTH}")
+    run(workspace, f"train 801 3d_cascade_fullres 0 {LENGTH}")
+    run(workspace, f"train 801 3d_fullres 0 {LENGTH}")
     test = workspace / "raw" / NAME / "imagesTs"
     for configuration in ("3d_lowres", "3d_fullres", "3d_cascade_fullres"):
         run(workspace, f"predict -i {test} -o {configuration} -c {configuration}")

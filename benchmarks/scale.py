@@ -39,7 +39,7 @@ from segforge.preprocessing.store import CaseStore
 HIPPOCAMPUS, CT, MANY = "Dataset004_Hippocampus", "Dataset099_CT", 10_000
 CONFIGURATIONS = ("2d", "3d_fullres")
 SHAPE, SPACING, TARGET = (120, 512, 512), (0.8, 0.8, 3.0), (2.5, 0.75, 0.75)  # of CTs; x, y, z and z, y, x
-TIMES = 5  # that the cases are preprocessed
+EMPTY, TIMES = 3000, 5  # tasks that do nothing, and how often the cases are preprocessed
 DISKS = (0.5e9, 2e9, 10e9)  # bytes per second that a file system gives to all workers together
 LOOK = 0.0005  # seconds of one look at a file on a network file system
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -170,7 +170,7 @@ def looking(workspace: Path, large: Path) -> None:
 
 def constants(small: Path, large: Path, folder: Path) -> float:
     """Seconds of the scheduler for a task; prints what 1, 2 and 3 workers took beside what the first lets expect."""
-    empty = [Task(task.name, nothing, task.arguments) for task in tasks_for(large, HIPPOCAMPUS, CONFIGURATIONS)]
+    empty = [Task(task.name, nothing, task.arguments) for task in tasks_for(large, HIPPOCAMPUS, CONFIGURATIONS)[:EMPTY]]
     tasks = tasks_for(small, HIPPOCAMPUS, CONFIGURATIONS)
     known: tuple[float, float, list[Work]] | None = None
     for workers in (1, 2, 3):
@@ -183,7 +183,7 @@ def constants(small: Path, large: Path, folder: Path) -> float:
         per_task = (seconds - start) / len(empty)
         known = known or (start, per_task, works)
         expected = known[0] + simulated(known[2], workers, len(os.sched_getaffinity(0)), known[1], float("inf"))[0]
-        print(f"{workers} workers: {1000 * per_task:.1f} ms for each of {MANY} empty tasks, scheduler {memory[0]}, run "
+        print(f"{workers} workers: {1000 * per_task:.1f} ms for an empty task, scheduler {memory[0]}, run "
               f"{memory[1]}; {len(works)} cases {whole:.1f} s, expected {expected:.1f} s")  # fmt: skip
     assert known
     return known[1]
