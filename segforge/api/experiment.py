@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from segforge.api.model_names import named_model
-from segforge.api.training import TrainingOptions, training_settings
+from segforge.api.training import TrainingOptions, asks_nothing, training_settings
 from segforge.compute.wording import counted
 from segforge.dataset.cases import RawDataset, open_dataset
 from segforge.dataset.splits import FILE_NAME as SPLITS
@@ -105,6 +105,8 @@ class Experiment:
         Raises:
             SegForgeError: If one was; names the differences.
         """
+        if asks_nothing(self.trainer, options):  # then they are as they were begun
+            return
         for configuration in dict.fromkeys(training.configuration for training in self.trainings):
             model = self.model(configuration)
             if not (model.begun_folds() and model.settings_path.is_file()):

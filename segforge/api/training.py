@@ -165,8 +165,9 @@ def train(
         if not mode.validate_only:
             with group.first_alone():  # which makes what a cascade lacks of its previous stage
                 training = prepare_training(
-                    prepared, model, found, configuration, str(fold), trainer=trainer, options=options, pretrained=pretrained
-                )
+                    prepared, model, found, configuration, str(fold), trainer=trainer, options=options, pretrained=pretrained,
+                    as_begun=not restart,
+                )  # fmt: skip
             start = None
             if pretrained is not None:
                 spec = found.configuration(configuration).architecture
@@ -188,6 +189,7 @@ def prepare_training(
     trainer: str,
     options: TrainingOptions,
     pretrained: Path | None = None,
+    as_begun: bool = False,
 ) -> Training:
     """What the fold of a model is trained with.
 
@@ -200,6 +202,7 @@ def prepare_training(
         trainer: Name of the trainer.
         options: Numbers that differ from the plan's, the trainer's or the method's.
         pretrained: A checkpoint whose weights to begin with; they are not read.
+        as_begun: Whether numbers that nobody gives are those that the model was begun with.
 
     Raises:
         SegForgeError: If something that is needed is missing or does not fit; says what to do.
@@ -207,6 +210,8 @@ def prepare_training(
     chosen = plans.configuration(configuration)
     previous = prepared.previous_model(model.path.name, plans, configuration) if chosen.previous_stage else None
     settings = training_settings(trainer, options, chosen, pretrained, previous)
+    if as_begun and asks_nothing(trainer, options):
+        settings = _as_begun(model, settings)
     cases = fold_cases(prepared.splits, fold, [case.id for case in prepared.raw.cases])
     store = prepared.store(plans, configuration, sorted({*cases.train, *cases.val}), previous)
     labels, device = prepared.raw.description.label_scheme, prepared.device
@@ -239,6 +244,22 @@ def _validate(prepared: Prepared, model: ModelFolder, fold: str, mode: TrainingM
         keep_logits=mode.keep_logits,
         probabilities=mode.save_probabilities,
     )
+
+
+def asks_nothing(trainer: str, options: TrainingOptions) -> bool:
+    """Whether a training is to be as its model was begun, if it was."""
+    return trainer == TrainingSettings.model_fields["trainer"].default and options == TrainingOptions()
+
+
+def _as_begun(model: ModelFolder, asked: TrainingSettings) -> TrainingSettings:
+    """The numbers that a model was begun with; another fold of it must have them too."""
+    if not (model.begun_folds() and model.settings_path.is_file()):
+        return asked
+    there = TrainingSettings.read(model.settings_path)
+    taken = there.model_copy(update={name: getattr(asked, name) for name in ("trainer", "pretrained", "previous_model")})
+    if differences := taken.differences(asked):
+        log.info("As %s was begun: %s.", model.path.name, ", ".join(differences))
+    return taken
 
 
 def training_settings(

@@ -77,7 +77,7 @@ def is_finished(folder: Path, epochs: int) -> bool:
         return not epochs
     remove_intermediate(folder)
     if not epochs:
-        log.info("%s is trained already. Train it anew with --restart.", folder)
+        log.info("%s is trained already; what its validation lacks comes now. To train it anew: --restart.", folder)
         return True
     facts = load_checkpoint(folder / FINAL).facts
     known = course_facts(facts).extension

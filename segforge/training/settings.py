@@ -130,4 +130,8 @@ class TrainingSettings(Document):
     def differences(self, other: "TrainingSettings") -> list[str]:
         """In words, the fields in which two settings differ: `--epochs 20, not 1000`."""
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in type(self).model_fields)
-        return [f"{option_of(name)} {mine}, not {theirs}" for name, mine, theirs in pairs if mine != theirs]
+        return [f"{option_of(name)} {_shown(mine)}, not {_shown(theirs)}" for name, mine, theirs in pairs if mine != theirs]
+
+
+def _shown(value: object) -> object:
+    return "left out" if value is None else value

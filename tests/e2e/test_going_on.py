@@ -111,7 +111,8 @@ def test_restart_with_settings_that_other_folds_do_not_have_is_refused_and_loses
     workspace = tmp_path / "w"
     shutil.copytree(planned, workspace)
     segforge(SHORT, workspace)
-    segforge(SHORT.replace("3d_fullres 0", "3d_fullres 1"), workspace)
+    as_begun = segforge("train 900 3d_fullres 1", workspace).stdout
+    assert "As default__default__3d_fullres was begun: --epochs 1, not 1000, --iterations 1, not 250" in as_begun
     done = segforge(SHORT.replace("--iterations 1", "--iterations 2") + " --restart", workspace, status=2)
     assert "iterations 2, not 1. Use the same, or a --name of its own" in done.stderr
     assert (workspace / FOLD / "checkpoint_final.safetensors").is_file()
