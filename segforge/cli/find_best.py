@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from segforge.cli.parser import add_dataset, add_device, add_workers, byte_size, fold_name, path_or_none
+from segforge.cli.scores import WHERE_NOTHING_IS_FOUND, finds_nothing
 from segforge.cli.table import aligned
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _dataset(options: argparse.Namespace) -> str:
 
 
 def _report(selection: "Selection", dataset: str) -> str:
+    doubt = f"Hardly anything is found. {WHERE_NOTHING_IS_FOUND}" if finds_nothing(selection.ranking[0].dice) else ""
     parts = [
         f"Mean foreground Dice of whole held-out cases, folds {', '.join(selection.folds)}:",
         aligned(_ranking(selection)),
@@ -99,6 +101,7 @@ def _report(selection: "Selection", dataset: str) -> str:
         *([aligned(_trials(selection))] if selection.postprocessing.trials else []),
         f"Selected {selection.ranking[0].name}{_with_postprocessing(selection)}. "
         f"Predict with: segforge predict -i IMAGES -o OUTPUT -d {dataset}",
+        *([doubt] if doubt else []),
     ]
     return "\n\n".join(parts)
 

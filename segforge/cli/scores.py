@@ -14,6 +14,18 @@ _WORST = 5
 _COLUMNS = 6
 
 
+WHERE_NOTHING_IS_FOUND = (
+    "Most often the training is too short (segforge train ... --extend EPOCHS goes on), or the label maps do not lie on their "
+    "images (segforge plot -d DATASET). More: docs/how-to/low-scores.md"
+)
+_NOTHING = 0.01  # mean Dice
+
+
+def finds_nothing(dice: float) -> bool:
+    """Whether a mean Dice says that next to nothing is found; that of no structure at all (nan) says nothing."""
+    return dice < _NOTHING
+
+
 def table(summary: "Summary") -> str:
     """Mean Dice with its 95 % interval and median of each structure, means of other metrics, and the worst cases first."""
     further = _further_metrics(summary)

@@ -106,7 +106,7 @@ def _gpus(word: str) -> int:
 def run(options: argparse.Namespace) -> None:
     """Train and validate, and show the validation."""
     from segforge.api.training import TrainingMode, train
-    from segforge.cli.scores import table
+    from segforge.cli.scores import WHERE_NOTHING_IS_FOUND, finds_nothing, table
 
     summary = train(
         options.dataset,
@@ -134,3 +134,5 @@ def run(options: argparse.Namespace) -> None:
         workspace=path_or_none(options.workspace),
     )
     print(f"Validation of fold {options.fold}, whole cases:\n{table(summary)}")
+    if finds_nothing(summary.dice):
+        print(f"Hardly anything is found. {WHERE_NOTHING_IS_FOUND}")

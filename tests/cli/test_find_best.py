@@ -78,3 +78,10 @@ def test_a_test_that_shows_nothing_says_so(test: PairedTest, sentence: str) -> N
     text = _report(selection(comparison=test), "4")
     assert sentence in text
     assert "without postprocessing" in text
+
+
+@pytest.mark.parametrize(("dice", "is_said"), [(0.004, True), (0.01, False), (math.nan, False)])
+def test_a_best_that_finds_nothing_is_doubted(dice: float, is_said: bool) -> None:
+    best = Candidate(models=("x__p__2d",), dice=dice, dice_per_structure={"a": dice})
+    text = _report(Selection(dataset="Dataset004_X", folds=("0",), models=best.models, ranking=(best,)), "4")
+    assert ("Hardly anything is found. Most often the training is too short" in text) is is_said
