@@ -44,8 +44,8 @@ def test_a_training_in_a_time_is_a_model_like_any_other(workspace: Path, capsys)
     assert records[-1].learning_rate < records[0].learning_rate  # how far it falls is test_budget's, by a clock of its own
     assert (model / "fold_0/validation/summary.json").is_file()
     assert "is trained already" in typed(words, workspace, capsys)
-    assert "budget_seconds None, not 2.0" in typed("train 900 2d 0 --batch-size 2", workspace, capsys, 2)
-    assert "budget_seconds 60.0, not 2.0" in typed("train 900 2d 1 --batch-size 2 --budget 1m", workspace, capsys, 2)
+    assert "--budget left out, not 2.0" in typed("train 900 2d 0 --batch-size 2", workspace, capsys, 2)
+    assert "--budget 60.0, not 2.0" in typed("train 900 2d 1 --batch-size 2 --budget 1m", workspace, capsys, 2)
 
 
 def test_a_finished_training_is_extended_once_by_the_same_words(workspace: Path, capsys) -> None:
